@@ -1,0 +1,1 @@
+"""The state store: one SQLite file. No SQL and no row number leaves this folder."""

@@ -1,0 +1,216 @@
+"""
+The connection to the state file: opening, transactions, ids as SQLite holds them.
+
+Durability is not negotiable: WAL with synchronous=FULL, because with NORMAL a committed intent may vanish in a power cut
+although its request went out, and the next run would double the record.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database as UtilsDatabase
+
+from syncengine.core.model import Side
+from syncengine.errors import StateError, StateLocked
+from syncengine.store.identity import REBUILD, Identity
+from syncengine.store.migrations import APPLICATION_ID, SCHEMA_VERSION, STAGING, migrations
+
+CommitHook = Callable[[str], None]
+"""Called around every commit with "before" or "after": the simulator's kill points."""
+
+_LARGEST = 2**63 - 1
+
+_TROUBLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""What the file or its disk are to blame for, as opposed to a statement of ours."""
+
+
+def pack(id_: str | None) -> str | int | None:
+    """A record id as stored: an integer where its text is the plain form of one, so that numeric order is index order."""
+    if id_ is not None and id_.isdecimal() and id_.isascii() and (id_[0] != "0" or id_ == "0"):
+        number = int(id_)
+        if number <= _LARGEST:
+            return number
+    return id_
+
+
+def unpack(stored: str | int | None) -> str | None:
+    """The record id as text again."""
+    return None if stored is None else str(stored)
+
+
+def end_of(pair: int, side: Side) -> int:
+    """The number of one side of a pair, as in the table `record`."""
+    return 2 * pair + (side is Side.RIGHT)
+
+
+class Database:
+    """One SQLite connection, used by one thread. `path` is None for a state in memory."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        on_commit: CommitHook | None = None,
+        path: Path | None = None,
+        anchor: sqlite3.Connection | None = None,
+    ) -> None:
+        self.connection = connection
+        self.connection.isolation_level = None
+        self.path = path
+        self._anchor = anchor
+        self._identity: Identity | None = None
+        self._on_commit = on_commit
+        self._depth = 0
+        self._commits = 0
+        self._raised_at = 0
+        self.execute = connection.execute
+
+    @classmethod
+    def memory(cls, *, on_commit: CommitHook | None = None) -> Database:
+        """A state that lives in memory: for a plan without a state file, and for tests."""
+        database = cls(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), on_commit=on_commit)
+        database.prepare()
+        return database
+
+    def prepare(self) -> None:
+        """Set the pragmas, migrate, and make the temporary tables."""
+        self.execute("PRAGMA synchronous=FULL")
+        self.execute("PRAGMA foreign_keys=ON")
+        self.execute("PRAGMA cache_size=-16000")
+        if self.value("PRAGMA user_version") < SCHEMA_VERSION:
+            with self.transaction():
+                self._migrate()
+        self.connection.executescript(STAGING)
+
+    def _migrate(self) -> None:
+        if self.value("PRAGMA user_version") < SCHEMA_VERSION:  # unless another process was faster
+            self.execute(f"PRAGMA application_id={APPLICATION_ID:d}")
+            migrations.apply(UtilsDatabase(self.connection))
+            self.execute(f"PRAGMA user_version={SCHEMA_VERSION:d}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One atomic change; anything raised inside undoes it. Nested use joins the outer transaction."""
+        if self._depth:
+            yield
+            return
+        with self.translated():
+            self.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+                if self._on_commit is not None:
+                    self._on_commit("before")
+                self.execute("COMMIT")
+                self._commits += 1
+            except BaseException:
+                # A disk in trouble may refuse this too; the transaction ends with the connection then.
+                with suppress(sqlite3.OperationalError):
+                    if self.connection.in_transaction:
+                        self.execute("ROLLBACK")
+                raise
+            finally:
+                self._depth = 0
+        if self._on_commit is not None:
+            self._on_commit("after")
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Let trouble with the file be a StateError that says what to do about it."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if (explained := self.explained(error)) is not None:
+                raise explained from error
+            raise
+
+    def explained(self, error: BaseException | None) -> StateError | None:
+        """Trouble with the file as a StateError; None for anything else, a mistake of ours included."""
+        if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE:
+            return unusable(self.path, error)
+        return None
+
+    def enter(self, identity: Identity, now: float, *, checked: bool) -> None:
+        """Note in the state that this process writes from now on, and that its pages were `checked`."""
+        identity.enter(now, checked=checked)
+        self._raised_at = self._commits
+        self._identity = identity
+
+    def advance(self) -> None:
+        """Tell the state as it is now from every copy taken before, if anything changed since the last time."""
+        if self._identity is not None and self._commits > self._raised_at:
+            with self.translated():
+                self._identity.advance()
+            self._raised_at = self._commits
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row; an empty list costs nothing, and most lists of most runs are empty."""
+        if rows != []:
+            self.connection.executemany(sql, rows)
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first row, or None."""
+        return self.execute(sql, parameters).fetchone()
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.execute(sql, parameters).fetchone()
+        return None if row is None else row[0]
+
+    def close(self) -> None:
+        """Leave the state in order and let go of it."""
+        identity, self._identity = self._identity, None
+        if identity is not None:
+            # What cannot be noted any more makes the next start check the file, as it should where a disk is in trouble.
+            with suppress(sqlite3.Error, StateError):
+                identity.leave(moved=self._commits > self._raised_at)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Let go of the file as it is."""
+        self.connection.close()
+        if self._anchor is not None:
+            self._anchor.close()
+
+
+def corrupt(path: Path | None, found: str) -> StateError:
+    where = f"state file {path}" if path is not None else "state file"
+    return StateError(f"{where}: corrupt or not a state file ({found}); restore it from a backup, or: {REBUILD}")
+
+
+def unusable(path: Path | None, error: sqlite3.Error) -> StateError:
+    """What an error of SQLite means for the state, and what to do about it."""
+    where = f"state file {path}" if path is not None else "state file"
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StateLocked(f"{where}: locked by another program; close it or wait, then run again")
+        case sqlite3.SQLITE_FULL:
+            return StateError(f"{where}: the disk is full; nothing was lost, free some space and run again")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return StateError(f"{where}: cannot be written ({error}); check its permissions and those of its folder")
+        case sqlite3.SQLITE_IOERR:
+            return StateError(
+                f"{where}: the disk refused ({error}): it is full, over a quota, or failing; nothing was lost, make room or "
+                "replace it, and run again"
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return corrupt(path, str(error))
+        case _:
+            return StateError(f"{where}: {error}; nothing was lost, see `syncengine state check`")

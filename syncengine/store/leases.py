@@ -1,0 +1,87 @@
+"""
+Leases: one writer per resource, with a fencing number that every commit checks.
+
+A remote system cannot be fenced. That is why a call's deadline must be shorter than what is left of the lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from syncengine.errors import Fenced, StateLocked
+from syncengine.store.database import Database
+from syncengine.store.process import is_dead, shown
+
+
+@dataclass(slots=True, kw_only=True)
+class Lease:
+    """What a run holds: resource -> fencing number; `until` in epoch seconds."""
+
+    holder: str
+    epochs: dict[str, int]
+    until: float
+
+
+class Leases:
+    """The table `lease`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def acquire(self, resources: Sequence[str], *, holder: str, place: str, now: float, ttl: float) -> Lease:
+        """
+        Take the leases in sorted order, or none of them.
+
+        `place` tells where the holder runs; the lease of a process that is proved dead is taken over at once. Raises StateLocked,
+        naming the place of the other one.
+        """
+        epochs: dict[str, int] = {}
+        with self._db.transaction():
+            for resource in sorted(set(resources)):
+                row = self._db.one("SELECT holder, place, until, epoch FROM lease WHERE resource=?", (resource,))
+                if row is not None and row[0] != holder and row[2] > now and not is_dead(row[1]):
+                    msg = (
+                        f"{resource} is being synchronised by another run ({shown(row[1])}); wait for it to end, or, if it was "
+                        f"killed, for its lease to end in {row[2] - now:.0f} seconds"
+                    )
+                    raise StateLocked(msg)
+                epoch = (row[3] if row is not None else 0) + 1
+                self._db.execute(
+                    "INSERT INTO lease (resource, holder, place, epoch, until) VALUES (?,?,?,?,?) ON CONFLICT (resource) "
+                    "DO UPDATE SET holder=excluded.holder, place=excluded.place, epoch=excluded.epoch, until=excluded.until",
+                    (resource, holder, place, epoch, now + ttl),
+                )
+                epochs[resource] = epoch
+        return Lease(holder=holder, epochs=epochs, until=now + ttl)
+
+    def confirm(self, lease: Lease) -> None:
+        """Raise Fenced unless every resource is still ours; called inside every commit."""
+        for resource, epoch in lease.epochs.items():
+            if self._db.value("SELECT epoch FROM lease WHERE resource=? AND holder=?", (resource, lease.holder)) != epoch:
+                msg = f"{resource}: another run took over while this one was stalled; this run stops without committing"
+                raise Fenced(msg)
+
+    def renew(self, lease: Lease, *, now: float, ttl: float) -> None:
+        """Extend the lease; inside a transaction that confirmed it."""
+        self._db.executemany(
+            "UPDATE lease SET until=? WHERE resource=? AND epoch=?",
+            [(now + ttl, resource, epoch) for resource, epoch in lease.epochs.items()],
+        )
+        lease.until = now + ttl
+
+    def release(self, lease: Lease) -> None:
+        """Give the leases back; those that were taken over stay with their new holder."""
+        with self._db.transaction():
+            self._db.executemany(
+                "UPDATE lease SET until=0 WHERE resource=? AND epoch=? AND holder=?",
+                [(resource, epoch, lease.holder) for resource, epoch in lease.epochs.items()],
+            )
+
+    def break_dead(self, place: str) -> None:
+        """End the leases of a place whose process is known to be dead."""
+        self._db.execute("UPDATE lease SET until=0 WHERE place=?", (place,))
+
+    def places(self, now: float) -> set[str]:
+        """Where the leases that still run are held."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT place FROM lease WHERE until>?", (now,))}
