@@ -1,0 +1,203 @@
+"""What one run over one pair works with, handed from stage to stage."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from syncengine.core.codec import Fingerprinter
+from syncengine.core.decision import Bucket
+from syncengine.core.mapping import PairRule
+from syncengine.core.merge import Half
+from syncengine.core.model import Side
+from syncengine.engine.ports import Clock, Executor, Tokens
+from syncengine.engine.remote import Remote
+from syncengine.store.leases import Lease
+from syncengine.store.runs import PairState
+from syncengine.store.staging import Staged
+from syncengine.store.store import Store
+
+
+class Progress(Protocol):
+    """Told how far a run is; `total` is None where nobody knows."""
+
+    def update(self, pair: str, stage: str, done: int, total: int | None) -> None: ...
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def update(self, pair: str, stage: str, done: int, total: int | None) -> None:
+        del pair, stage, done, total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that is not decided by the state and the systems."""
+
+    clock: Clock
+    tokens: Tokens
+    executor: Executor
+    progress: Progress = field(default_factory=Silent)
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class Seen:
+    """Which known records a listing delivered, by record number: one byte each, so that a million cost a megabyte."""
+
+    marks: bytearray = field(default_factory=bytearray)
+    unchanged: int = 0
+    staged: int = 0
+
+    UNCHANGED: ClassVar[int] = 1
+    STAGED: ClassVar[int] = 2
+
+    def leave(self, n: int) -> None:
+        """The record is as the state settled it."""
+        self._reach(n)
+        if not self.marks[n]:
+            self.marks[n] = self.UNCHANGED
+            self.unchanged += 1
+
+    def pass_over(self, numbers: Sequence[int]) -> bool:
+        """Leave a whole page of records with consecutive numbers, if none of them was seen before; tells whether it did."""
+        first, size = numbers[0], len(numbers)
+        if numbers != tuple(range(first, first + size)) or self.marks.count(0, first, first + size) != size:
+            return False
+        self.marks[first : first + size] = bytes((self.UNCHANGED,)) * size
+        self.unchanged += size
+        return True
+
+    def _reach(self, n: int) -> None:
+        """Another run may have added records since: a plan takes no lease, and a run that stalled may have lost its own."""
+        if n >= len(self.marks):
+            self.marks.extend(bytes(n + 1 - len(self.marks)))
+
+    def stage(self, n: int) -> None:
+        """The record is staged, unchanged though it may have looked before."""
+        self._reach(n)
+        if self.marks[n] == self.UNCHANGED:
+            self.unchanged -= 1
+        if self.marks[n] != self.STAGED:
+            self.staged += 1
+        self.marks[n] = self.STAGED
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """
+    What reading one side brought. `full`: it was read from the beginning. `complete`: it provably held every live record.
+    `known`: live records in the state before. `healthy`: the side showed that it can still see what it held before, so that
+    its negative answers count.
+    """
+
+    seen: Seen = field(default_factory=Seen)
+    complete: bool = False
+    full: bool = False
+    healthy: bool = False
+    known: int = 0
+    cursor: str | None = None
+
+
+class Resolver:
+    """
+    Which link a referenced record belongs to, and the other way round, answered by the state and remembered while it holds.
+
+    `sides` turns this pair's sides into those of the referenced pair, which may name the two systems the other way round.
+    """
+
+    def __init__(self, store: Store, sides: Mapping[str, Mapping[Side, Side]]) -> None:
+        self._store = store
+        self._sides = sides
+        self._numbers: dict[str, int | None] = {}
+        self._links: dict[tuple[str, Side, str], int] = {}
+        self._ids: dict[tuple[str, Side, int], str] = {}
+
+    def resolve(self, pair: str, side: Side, id_: str) -> int | None:
+        """The link of a record, None while it has none. Only hits are remembered: links come up during the run."""
+        key = (pair, side, id_)
+        if key in self._links:
+            return self._links[key]
+        number = self._pair(pair)
+        if number is None:
+            return None
+        link = self._store.links.live_of(number, self._sides[pair][side], [id_]).get(id_)
+        if link is not None:
+            self._links[key] = link
+        return link
+
+    def locate(self, pair: str, side: Side, link: int) -> str | None:
+        """The record of a link on this side; None while its create is under way."""
+        key = (pair, side, link)
+        if key in self._ids:
+            return self._ids[key]
+        number = self._pair(pair)
+        if number is None:
+            return None
+        id_ = self._store.links.partners(number, self._sides[pair][side], [link]).get(link)
+        if id_ is not None:
+            self._ids[key] = id_
+        return id_
+
+    def _pair(self, name: str) -> int | None:
+        if self._numbers.get(name) is None:
+            found = self._store.runs.find_pair(name)
+            self._numbers[name] = None if found is None else found.number
+        return self._numbers[name]
+
+    def forget(self) -> None:
+        """Drop what was remembered: links were ended."""
+        self._links.clear()
+        self._ids.clear()
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """
+    One run. `number` is 0 in a plan, which is not stored; `lease` is None there too.
+
+    `sharing`: per side, the names of other pairs that write to the same resource, with the side it is to them.
+    """
+
+    store: Store
+    rule: PairRule
+    pair: PairState
+    remotes: Mapping[Side, Remote]
+    ports: Ports
+    resolver: Resolver
+    fingerprinter: Fingerprinter
+    number: int = 0
+    lease: Lease | None = None
+    sharing: Mapping[Side, Sequence[tuple[str, Side]]] = field(default_factory=dict)
+    listings: dict[Side, Listing] = field(default_factory=lambda: {side: Listing() for side in Side})
+    reread: dict[Side, list[str]] = field(default_factory=lambda: {side: [] for side in Side})
+    buckets: dict[Side, Counter[Bucket]] = field(default_factory=lambda: {side: Counter() for side in Side})
+    written: Counter[str] = field(default_factory=Counter)
+    skips: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def told_skips(self) -> list[str]:
+        """Why records were left alone, with how many."""
+        return [f"{count} left alone: {why}" for why, count in sorted(self.skips.items())]
+
+    @property
+    def held_lease(self) -> Lease:
+        """The lease of a run that writes."""
+        assert self.lease is not None
+        return self.lease
+
+    def half(self, staged: Staged) -> Half:
+        """A delivered record as the core sees it, without a link."""
+        return Half(
+            id=staged.id,
+            now=staged.fields,
+            version=staged.version,
+            modified_at=staged.modified_at,
+            fingerprint=staged.fingerprint,
+            key=staged.key,
+            provisional=staged.provisional,
+        )

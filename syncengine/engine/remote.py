@@ -1,0 +1,98 @@
+"""One side of a pair as the engine reaches it: the connector in its wrappers, the resource, the columns that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from unicodedata import normalize
+
+from syncengine.connector import (
+    Answer,
+    Capabilities,
+    Change,
+    Native,
+    Outcome,
+    Page,
+    Record,
+    Resource,
+    Tombstone,
+    Unknown,
+)
+from syncengine.core.model import End, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """
+    A side within reach. `connector` carries its wrappers; `deadline` is the longest a single call may take, in seconds.
+
+    A system that cannot read by id is read whole instead: slower, but evidence all the same. (Skills are asked for by `hasattr`:
+    since Python 3.12, isinstance with a protocol no longer sees what a wrapper passes through.)
+    """
+
+    side: Side
+    end: End
+    connector: Any
+    resource: Resource
+    columns: tuple[str, ...]
+    account: str
+    deadline: float = 60.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.resource.capabilities
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether anything can be known about the system besides the answers to our own writes."""
+        return hasattr(self.connector, "read") or hasattr(self.connector, "get")
+
+    def read(self, cursor: str | None) -> Iterator[Page]:
+        """The listing, or what changed since the cursor; nothing, and nothing complete, where there is none."""
+        if not hasattr(self.connector, "read"):
+            return iter(())
+        pages: Iterator[Page] = self.connector.read(self.end.resource, fields=self.columns, cursor=cursor)
+        return pages
+
+    def get(self, ids: Sequence[str], *, whole: bool = False) -> list[Answer]:
+        """One answer per id, in order; `whole`: with every field that can be written, mapped or not."""
+        if not ids:
+            return []
+        names = self._writable if whole else self.columns
+        if hasattr(self.connector, "get"):
+            return list(self.connector.get(self.end.resource, ids, fields=names))
+        if not self.is_readable:
+            return [Unknown(id=id_, why="the system cannot be read") for id_ in ids]
+        wanted = set(ids)
+        found: dict[str, Record] = {}
+        complete = False
+        for page in self.connector.read(self.end.resource, fields=names, cursor=None):
+            complete = page.complete
+            if not wanted.isdisjoint(page.ids):
+                found.update((record.id, record) for record in page.records() if record.id in wanted)
+        missing = Tombstone if complete else Unknown
+        return [found[id_] if id_ in found else missing(id=id_) for id_ in ids]
+
+    @property
+    def _writable(self) -> tuple[str, ...]:
+        return tuple(name for name, field in self.resource.fields.items() if not field.read_only and not field.unusable)
+
+    def find(self, name: str, values: Sequence[Native], *, fits: Callable[[Record], bool] | None = None) -> list[Record]:
+        """
+        The records whose field holds one of the values, compared at least exactly, and in the plainest spelling too.
+
+        `fits` decides instead where the system cannot search and everything has to be read.
+        """
+        if not values:
+            return []
+        plain = [normalize("NFC", value).strip() for value in values if isinstance(value, str)]
+        wanted = list(dict.fromkeys([*values, *plain, *map(str.lower, plain)]))
+        if hasattr(self.connector, "find"):
+            return list(self.connector.find(self.end.resource, name, wanted, fields=self.columns))
+        fits = fits or (lambda record: record.fields.get(name) in wanted)
+        return [record for page in self.read(None) for record in page.records() if fits(record)]
+
+    def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        outcomes: Sequence[Outcome] = self.connector.write(self.end.resource, changes)
+        return outcomes

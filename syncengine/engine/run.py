@@ -1,0 +1,399 @@
+"""
+One pass over one pair: the one file that knows the order of the stages.
+
+    read -> recover -> decide -> guard -> identify -> apply -> commit
+
+Everything up to the guard writes nothing outside; the cursor moves last, when every record read is settled or durably waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+from syncengine.core.decision import Bucket, Decision, Op, Wait
+from syncengine.core.detect import Presence
+from syncengine.core.guard import Tally, Trip, check
+from syncengine.core.mapping import SCHEMA
+from syncengine.core.model import Side
+from syncengine.engine.apply import Applier
+from syncengine.engine.commit import lease_seconds
+from syncengine.engine.context import Context
+from syncengine.engine.decide import Decider, Doubts
+from syncengine.engine.read import fetch, read_both, read_some, records_read
+from syncengine.engine.recover import Recovery
+from syncengine.engine.report import ActionLine, Exit, FieldDiff, Forecast, PlanReport, RunReport
+from syncengine.errors import ConnectorError, Refused
+
+_DAY = 86_400.0
+_APPROVAL_SECONDS = 7 * _DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which records a run looks at: all (`ids` None), or these ids per side. `sweep` ignores the cursors."""
+
+    ids: Mapping[Side, Sequence[str]] | None = None
+    sweep: bool = False
+
+
+def plan(context: Context) -> PlanReport:
+    """Everything a run would do, as a value; nothing is written anywhere."""
+    context.store.staging.clear()
+    _check_accounts(context)
+    _read(context, Scope())
+    doubts = Recovery(context).doubts()
+    decider = Decider(context, doubts, planning=True)
+    survey = _survey(context, decider)
+    trips = check(context.rule.spec.guards, survey.tally)
+    left, right = (context.remotes[side].end for side in Side)
+
+    def actions() -> Iterator[ActionLine]:
+        yield from _identify_lines(context)
+        for decision in decider.decisions():
+            yield from _lines(context, decision)
+
+    return PlanReport(
+        pair=context.rule.name,
+        left=str(left),
+        right=str(right),
+        counts=dict(survey.counts),
+        actions=actions,
+        read={side.value: records_read(context, side) for side in Side},
+        conflicts=survey.asks,
+        trips=trips,
+        approval=survey.hash if trips else "",
+        forecast=_forecast(context, survey.counts),
+        notes=(*context.rule.notes, *context.told_skips()),
+    )
+
+
+def run(context: Context, scope: Scope, *, holder: str, place: str, approve: str | None = None) -> RunReport:
+    """
+    One pass: reads, recovers, decides, writes, remembers.
+
+    A connector's error ends the pass with exit FAILED, after everything known has been committed. Raises StateError when the
+    state cannot be used, which leaves nothing to report into.
+    """
+    clock = context.ports.clock
+    started = clock.now()
+    resources = [f"{context.remotes[side].account}/{context.remotes[side].end.resource}" for side in Side]
+    context.lease = context.store.leases.acquire(resources, holder=holder, place=place, now=started, ttl=lease_seconds(context))
+    with context.store.commit(context.held_lease):
+        context.number = context.store.runs.start(context.pair.number, started)
+    trips: tuple[Trip, ...] = ()
+    approval = error = ""
+    finished = False
+    try:
+        context.store.staging.clear()
+        _check_accounts(context)
+        _read(context, scope)
+        Recovery(context).resolve()
+        for side in Side:
+            fetch(context, side, context.reread[side])
+        doubts = Recovery(context).doubts()
+        trips, approval = _guard(context, doubts, approve)
+        if not trips:
+            finished = _apply(context, scope, doubts, approve)
+    except Refused as refusal:
+        trips, error = (Trip(guard="account", message=str(refusal)),), ""
+    except ConnectorError as failure:
+        error = str(failure)
+    report = _report(context, started, trips, approval, error)
+    with context.store.commit(context.held_lease):
+        if finished and not error:
+            _move_on(context, scope)
+        context.store.runs.finish(context.number, clock.now(), report.exit, _document(report))
+    context.store.leases.release(context.held_lease)
+    return report
+
+
+def _check_accounts(context: Context) -> None:
+    for side in Side:
+        known, remote = context.pair.accounts[side], context.remotes[side]
+        if known is not None and known != remote.account:
+            msg = (
+                f"{remote.end.system}: this state was made with the account {known}, the config now reaches {remote.account}; "
+                "put the old address back, or name a new state file with `state =`"
+            )
+            raise Refused(msg)
+
+
+def _read(context: Context, scope: Scope) -> None:
+    if scope.ids is not None:
+        read_some(context, {side: list(scope.ids[side]) for side in Side})
+        return
+    now = context.ports.clock.now()
+    cursors: dict[Side, str | None] = {}
+    for side in Side:
+        cursor, full_at = context.pair.cursors[side], context.pair.full_at[side]
+        due = full_at is None or now - full_at >= context.rule.spec.full_sweep or _must_sweep(context, side)
+        moved = context.pair.digest != context.rule.digest
+        incremental = context.remotes[side].capabilities.incremental and not (due or moved or scope.sweep)
+        cursors[side] = cursor if incremental else None
+    read_both(context, cursors=cursors)
+
+
+def _must_sweep(context: Context, side: Side) -> bool:
+    """Whether nothing that a side is known to hold could be found: only a full listing tells an empty side from a blind one."""
+    unread = context.store.records.waiting_on(context.pair.number, side, Wait.UNREAD)
+    return unread > 0 and context.store.records.count(context.pair.number, side) <= unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Survey:
+    tally: Tally
+    counts: Counter[str]
+    asks: int
+    hash: str
+
+
+def _survey(context: Context, decider: Decider) -> _Survey:
+    """Go through all decisions once, to count them and to fingerprint what a guard might hold back."""
+    counts: Counter[str] = Counter()
+    total = 0
+    asked: set[tuple[int | str | None, str | None]] = set()
+    for side in Side:
+        if provisional := len(context.store.staging.provisional(side)):
+            counts[f"{side.value}.identify"] = provisional
+    for decision in decider.decisions():
+        if decision.hold:
+            continue
+        if decision.skipped:
+            context.skips[decision.skipped] += 1
+        for write in decision.writes:
+            counts[f"{write.side.value}.{write.op.value}"] += 1
+        if decision.link is None and None not in (decision.left.id, decision.right.id):
+            counts["link"] += 1
+        asked.update((decision.link or decision.key, ask.field) for ask in decision.asks)
+        for item in _items(decision):
+            total = (total + int.from_bytes(hashlib.blake2b(item.encode(), digest_size=16).digest())) % 2**128
+    tally = _tally(
+        context,
+        creates=_sum(counts, Op.CREATE),
+        updates=_sum(counts, Op.UPDATE),
+        deletes=_sum(counts, Op.DELETE) + _sum(counts, Op.ARCHIVE),
+        linking=counts["link"],
+    )
+    return _Survey(tally=tally, counts=counts, asks=len(asked), hash=f"{total:032x}"[:10])
+
+
+def _tally(context: Context, *, creates: int, updates: int, deletes: int, linking: int) -> Tally:
+    store, pair, listings = context.store, context.pair, context.listings
+    changed = sorted(
+        name for name, digest in context.rule.parts.items() if name != SCHEMA and pair.parts.get(name, digest) != digest
+    )
+    return Tally(
+        links=store.links.count(pair.number),
+        known={side: listings[side].known for side in Side},
+        read={side: records_read(context, side) if listings[side].full and listings[side].complete else None for side in Side},
+        creates=creates,
+        updates=updates,
+        deletes=deletes,
+        recent_deletes=store.journal.deletes_since(pair.number, context.ports.clock.now() - _DAY),
+        linking=linking,
+        changed_config=changed if pair.digest is not None else (),
+        is_first=pair.digest is None,
+    )
+
+
+def _sum(counts: Counter[str], op: Op) -> int:
+    return sum(counts[f"{side.value}.{op.value}"] for side in Side)
+
+
+def _items(decision: Decision) -> list[str]:
+    """What an approval covers: the kind of each action and the record."""
+    ids = f"{decision.left.id or ''}|{decision.right.id or ''}"
+    items = [f"{write.op.value}|{write.side.value}|{ids}" for write in decision.writes]
+    if decision.link is None and None not in (decision.left.id, decision.right.id):
+        items.append(f"link|{ids}")
+    return items
+
+
+def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple[Trip, ...], str]:
+    """The guards that trip, and the hash to approve them with; nothing when a valid approval covers all of it."""
+    linked, gone, free = context.store.staging.bounds()
+    gone += sum(entry.choice is not None for entry in context.store.inbox.entries(context.pair.number))
+    if not (linked or gone or free):
+        return (), ""  # nothing is staged: nothing can happen
+    most = _tally(context, creates=free + gone, updates=2 * linked + free, deletes=gone, linking=free)
+    if not check(context.rule.spec.guards, most):
+        return (), ""
+    decider = Decider(context, doubts, planning=True)
+    survey = _survey(context, decider)
+    context.skips.clear()
+    trips = check(context.rule.spec.guards, survey.tally)
+    if not trips:
+        return (), ""
+    runs, pair, now = context.store.runs, context.pair.number, context.ports.clock.now()
+
+    def items() -> Iterator[str]:
+        for decision in decider.decisions():
+            if not decision.hold:
+                yield from _items(decision)
+
+    if approve is not None and runs.has_approval(pair, approve, now):
+        new = runs.not_approved(pair, approve, items())
+        if not new:
+            for listing in context.listings.values():
+                # A person saw what is gone and vouches for it, also where nothing is left that could prove the side healthy.
+                listing.healthy = True
+            return (), ""
+        message = f"{new} actions are new since {approve} was approved; look at the plan again"
+        trips = (*trips, Trip(guard="approval", message=message, count=new))
+    elif approve is not None:
+        message = f"there is no approval {approve} waiting for this pair: it was spent, it expired, or it belongs to another pair"
+        trips = (*trips, Trip(guard="approval", message=message))
+    with context.store.commit(context.held_lease):
+        runs.drop_expired(now)
+        runs.ask_approval(pair, survey.hash, items(), now + _APPROVAL_SECONDS)
+    return trips, survey.hash
+
+
+def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) -> bool:
+    """Write and remember; returns whether everything was gone through (not stopped half-way)."""
+    decider = Decider(context, doubts, planning=False)
+    applier = Applier(context, decider)
+    for side in Side:
+        if rows := context.store.staging.provisional(side):
+            applier.identify(side, rows)
+    applier.apply(decider.decisions())
+    if context.ports.stop():
+        context.notes.append("stopped on request; the next run goes on where this one left off")
+        return False
+    with context.store.commit(context.held_lease):
+        if approve is not None:
+            context.store.runs.spend_approval(context.pair.number, approve)
+        if scope.ids is None and all(listing.full for listing in context.listings.values()):
+            applier.commit.close_unasked()
+    return True
+
+
+def _move_on(context: Context, scope: Scope) -> None:
+    """The end of a pass that went through: config, accounts and, last of all, the cursors."""
+    runs, pair, now = context.store.runs, context.pair.number, context.ports.clock.now()
+    for side in Side:
+        if context.pair.accounts[side] is None:
+            runs.set_account(pair, side, context.remotes[side].account)
+    if scope.ids is not None:
+        return
+    if context.pair.digest != context.rule.digest:
+        runs.accept_config(pair, context.rule.digest, context.rule.parts)
+    for side in Side:
+        listing = context.listings[side]
+        if listing.cursor is not None and listing.cursor != context.pair.cursors[side]:
+            runs.set_cursor(pair, side, listing.cursor)
+        if listing.full and listing.complete:
+            runs.set_full_at(pair, side, now)
+    if all(listing.full and listing.complete for listing in context.listings.values()):
+        context.store.links.forget_former(pair)
+
+
+def _report(context: Context, started: float, trips: tuple[Trip, ...], approval: str, error: str) -> RunReport:
+    store, pair = context.store, context.pair.number
+    read = {side: records_read(context, side) for side in Side}
+    for side in Side:
+        context.buckets[side][Bucket.UNCHANGED] += context.listings[side].seen.unchanged
+    pending = store.records.waiting(pair)
+    inbox = store.inbox.count(pair)
+    stopped = context.ports.stop()
+    if not (trips or error or stopped):
+        for side in Side:
+            if (total := sum(context.buckets[side].values())) != read[side]:
+                error = (
+                    f"the accounts do not balance: {read[side]} records read on the {side.value}, {total} accounted for; "
+                    "this is a bug in syncengine, please report it"
+                )
+    if error:
+        code = Exit.FAILED
+    elif trips:
+        code = Exit.REFUSED
+    elif inbox or pending or stopped or context.failures or context.rule.drift or store.journal.unresolved(pair):
+        code = Exit.PARTIAL
+    else:
+        code = Exit.DONE
+    left, right = (context.remotes[side].end for side in Side)
+    return RunReport(
+        run=context.number,
+        pair=context.rule.name,
+        left=str(left),
+        right=str(right),
+        started_at=datetime.fromtimestamp(started, UTC),
+        finished_at=datetime.fromtimestamp(context.ports.clock.now(), UTC),
+        read={side.value: read[side] for side in Side},
+        buckets={side.value: {bucket.value: count for bucket, count in context.buckets[side].items() if count} for side in Side},
+        written={name: count for name, count in context.written.items() if count},
+        failed=tuple(context.failures),
+        inbox_open=inbox,
+        quarantined=pending.get("quarantined", 0),
+        pending=pending,
+        refused=trips,
+        approval=approval,
+        error=error,
+        exit=code,
+        notes=(*context.rule.drift, *context.notes, *context.told_skips()),
+    )
+
+
+def _document(report: RunReport) -> dict[str, Any]:
+    """A run report as stored: numbers and messages, no values."""
+    return {
+        "read": dict(report.read),
+        "buckets": {side: dict(buckets) for side, buckets in report.buckets.items()},
+        "written": dict(report.written),
+        "failed": len(report.failed),
+        "inbox_open": report.inbox_open,
+        "quarantined": report.quarantined,
+        "pending": dict(report.pending),
+        "refused": [trip.message for trip in report.refused],
+        "approval": report.approval,
+        "error": report.error,
+        "notes": list(report.notes),
+    }
+
+
+def _forecast(context: Context, counts: Counter[str]) -> Forecast:
+    """Calls that applying the plan would make: the listings again, the writes, and the reads right before them."""
+    calls: dict[str, int] = {}
+    for side in Side:
+        capabilities = context.remotes[side].capabilities
+        pages = max(1, ceil(records_read(context, side) / capabilities.page_size))
+        creates = counts[f"{side.value}.create"]
+        others = sum(counts[f"{side.value}.{op.value}"] for op in Op) - creates
+        batches = ceil(creates / capabilities.max_batch) + ceil(others / capabilities.max_batch)
+        evidence = 0 if capabilities.conditional_writes else ceil(others / capabilities.max_batch)
+        calls[side.value] = ceil(
+            pages * capabilities.calls_per_page + (batches + evidence) * max(capabilities.calls_per_write, 0)
+        )
+    return Forecast(calls=calls)
+
+
+def _identify_lines(context: Context) -> Iterator[ActionLine]:
+    for side in Side:
+        for row in context.store.staging.provisional(side):
+            if row.presence is Presence.PRESENT:
+                label = context.rule.label(side, row.fields or {})
+                yield ActionLine(kind="identify", side=side.value, label=label, id=None, why="it has no id yet")
+
+
+def _lines(context: Context, decision: Decision) -> Iterator[ActionLine]:
+    """A decision as people read it."""
+    if decision.hold:
+        return
+    names = {side: {rule.native(side): rule.name for rule in context.rule.fields} for side in Side}
+    if decision.link is None and None not in (decision.left.id, decision.right.id):
+        yield ActionLine(kind="link", side="right", label=decision.label, id=decision.right.id, why="same key")
+    for write in decision.writes:
+        diffs = tuple(
+            FieldDiff(field=names[write.side].get(name, name), before=write.before.get(name), after=value)
+            for name, value in write.fields.items()
+        )
+        whys = sorted({why for why in write.whys.values() if why})
+        yield ActionLine(
+            kind=write.op.value, side=write.side.value, label=decision.label, id=write.id, diffs=diffs, why="; ".join(whys)
+        )

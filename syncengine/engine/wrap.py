@@ -1,0 +1,233 @@
+"""
+Wrappers around a connector: retrying, pacing, checking, refusing writes, logging. Each has the connector's own interface.
+
+A wrapper intercepts the calls that reach the system and passes everything else through, so that optional skills stay
+visible exactly where the connector has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import structlog
+
+from syncengine.connector import Change, Failed, Outcome, Page, Written
+from syncengine.core.verdict import Fate, verdict
+from syncengine.engine.pacing import Pacer
+from syncengine.engine.ports import Clock
+from syncengine.errors import AuthError, OutcomeUnknown, ProtocolError, SyncError, TransientError
+
+_CALLS = frozenset({"check", "read", "write", "get", "find"})
+
+
+class Wrapper:
+    """Base: `around` gets the name of the call, the call itself, and its arguments."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.inner, name)
+        if name not in _CALLS:
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self.around(name, found, args, kwargs)
+
+        return call
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        del name
+        return call(*args, **kwargs)
+
+
+class ReadOnly(Wrapper):
+    """A system that must not be written: `write` never reaches it."""
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "write":
+            msg = "the system is configured read_only: a write was refused; remove `read_only = true` or make the pair one-way"
+            raise AuthError(msg)
+        return call(*args, **kwargs)
+
+
+class Retrying(Wrapper):
+    """
+    Tries a call again that applied nothing: at most `tries` times, with capped exponential delays or as the system asks.
+
+    A read that fails between pages starts over only when no page was handed out yet; later the whole read fails, because the
+    pages already handed out may not fit together with a second listing.
+    """
+
+    def __init__(
+        self, inner: Any, clock: Clock, *, tries: int = 4, base: float = 0.5, cap: float = 30.0, patience: float = 900.0
+    ):
+        super().__init__(inner)
+        self._clock, self._tries, self._base, self._cap, self._patience = clock, tries, base, cap, patience
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "read":
+            return self._read(call, args, kwargs)
+        return self._again(lambda: call(*args, **kwargs))
+
+    def _again(self, call: Callable[[], Any]) -> Any:
+        for attempt in range(self._tries):
+            try:
+                return call()
+            except TransientError as error:
+                if attempt + 1 == self._tries:
+                    raise
+                wait = min(self._cap, self._base * 2**attempt) if error.retry_after is None else error.retry_after
+                if wait > self._patience:
+                    raise
+                self._clock.sleep(max(0.0, wait))
+        raise AssertionError("unreachable")
+
+    def _read(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Page]:
+        def first() -> tuple[Iterator[Page], Page | None]:
+            pages = iter(call(*args, **kwargs))
+            return pages, next(pages, None)
+
+        pages, page = self._again(first)
+        while page is not None:
+            yield page
+            page = next(pages, None)
+
+
+class Paced(Wrapper):
+    """Asks a pacer around every call; for connectors that make one request a call and take no `gate` of their own."""
+
+    def __init__(self, inner: Any, pacer: Pacer) -> None:
+        super().__init__(inner)
+        self._pacer = pacer
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "read":
+            return self._read(iter(call(*args, **kwargs)))
+        return self._paced(lambda: call(*args, **kwargs))
+
+    def _read(self, pages: Iterator[Page]) -> Iterator[Page]:
+        while (page := self._paced(lambda: next(pages, None))) is not None:
+            yield page
+
+    def _paced(self, call: Callable[[], Any]) -> Any:
+        self._pacer.before()
+        try:
+            result = call()
+        except TransientError as error:
+            self._pacer.after(_TOO_MANY if error.throttled else None, error.retry_after)
+            raise
+        self._pacer.after(_PASSED, None)
+        return result
+
+
+_TOO_MANY = 429
+_PASSED = 200
+
+
+class Checked(Wrapper):
+    """
+    Does not trust the connector: the cheap sentences of the contract are verified in production.
+
+    A breach is a ProtocolError worded for the connector's author, and so is an exception that no connector may raise; a breach in
+    the answer to a write leaves every change of the call in doubt, because nobody knows what was applied.
+    """
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "read":
+            return self._pages(lambda: iter(call(*args, **kwargs)))
+        try:
+            result = call(*args, **kwargs)
+        except SyncError:
+            raise
+        except Exception as bug:
+            raise _escaped(name, bug) from bug
+        if name == "write":
+            return self._outcomes(args[1], result)
+        if name == "get":
+            ids = list(args[1])
+            if [answer.id for answer in result] != ids:
+                msg = f"get was asked for {len(ids)} ids and must answer each once, in order (contract sentence 10)"
+                raise ProtocolError(msg)
+        return result
+
+    def _pages(self, open_: Callable[[], Iterator[Page]]) -> Iterator[Page]:
+        complete = False
+        pages: Iterator[Page] | None = None
+        while True:
+            try:
+                pages = open_() if pages is None else pages
+                page = next(pages, None)
+            except SyncError:
+                raise
+            except Exception as bug:
+                raise _escaped("read", bug) from bug
+            if page is None:
+                return
+            if complete:
+                msg = "read went on after a page marked complete (contract sentence 2)"
+                raise ProtocolError(msg)
+            complete = page.complete
+            width = len(page.fields)
+            if len(page.ids) != len(page.rows) or any(len(row) != width for row in page.rows):
+                msg = "a page must have one row per id and one value per field (class Page)"
+                raise ProtocolError(msg)
+            for given in (page.versions, page.modified_at):
+                if given is not None and len(given) != len(page.ids):
+                    msg = "a page must have one version and one modified_at per id, or none (class Page)"
+                    raise ProtocolError(msg)
+            if not all(page.ids):
+                msg = "a page has an empty id (contract sentence 4)"
+                raise ProtocolError(msg)
+            yield page
+
+    def _outcomes(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        keys = [change.key for change in changes]
+        if [outcome.key for outcome in outcomes] != keys:
+            msg = f"write was given {len(keys)} changes and must return one outcome for each, in order (contract sentence 6)"
+            doubt = OutcomeUnknown(msg)
+            return [Failed(key=key, error=doubt) for key in keys]
+        checked: list[Outcome] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Written) and not outcome.id:
+                msg = "a Written outcome has no id (contract sentence 4)"
+                checked.append(Failed(key=outcome.key, error=OutcomeUnknown(msg)))
+            elif isinstance(outcome, Failed) and verdict(outcome.error) is Fate.STOP:
+                msg = f"a Failed outcome may only hold a record's error, not {type(outcome.error).__name__} (contract sentence 6)"
+                checked.append(Failed(key=outcome.key, error=OutcomeUnknown(msg)))
+            else:
+                checked.append(outcome)
+        return checked
+
+
+def _escaped(name: str, bug: Exception) -> ProtocolError:
+    """Its text may hold a record's values; the traceback in the log tells the rest."""
+    msg = f"{name} raised {type(bug).__name__}, which is no error of the contract (errors.py): a bug in the connector"
+    return ProtocolError(msg)
+
+
+class Logged(Wrapper):
+    """Says what is called and how it ended, at debug level: names and numbers, never values."""
+
+    def __init__(self, inner: Any, clock: Clock, *, system: str) -> None:
+        super().__init__(inner)
+        self._clock, self._log = clock, structlog.get_logger().bind(system=system)
+
+    def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name == "read":
+            return self._pages(call(*args, **kwargs), str(args[0]))
+        started = self._clock.monotonic()
+        size = len(args[1]) if len(args) > 1 and name in ("write", "get") else None
+        try:
+            result = call(*args, **kwargs)
+        except Exception as error:
+            self._log.debug("call.failed", call=name, size=size, error=type(error).__name__)
+            raise
+        self._log.debug("call.ended", call=name, size=size, seconds=round(self._clock.monotonic() - started, 4))
+        return result
+
+    def _pages(self, pages: Iterator[Page], resource: str) -> Iterator[Page]:
+        for page in pages:
+            self._log.debug("page.read", resource=resource, size=len(page.ids), complete=page.complete)
+            yield page
