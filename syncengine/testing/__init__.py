@@ -1,0 +1,1 @@
+"""The kit for those who write connectors: the memory connector, the conformance suite, the simulator."""
