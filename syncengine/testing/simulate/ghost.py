@@ -1,0 +1,194 @@
+"""
+The ghost: what really happened, which the engine cannot know. Every value a person writes is unique, so where a value came
+from, whether it arrived, and whether anybody who replaced it had seen it, can be told exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+
+from syncengine.connector import FieldType, Native
+from syncengine.core.keys import email_key
+from syncengine.core.model import Side
+from syncengine.testing.simulate.farside import Event
+from syncengine.testing.simulate.setup import Shape
+
+Atom = tuple[str, object]
+"""One thing a person wrote, recognisable whatever a system made of it."""
+
+Cell = tuple[Side, str, str]
+"""(side, record, shared field name)."""
+
+NOTHING: frozenset[Atom] = frozenset()
+_TOKEN = re.compile(r"t(\d+)", re.IGNORECASE)
+
+
+def atoms(shape: Shape, value: Native) -> frozenset[Atom]:
+    """What a native value says."""
+    if value is None or value == "":
+        return NOTHING
+    match shape.type:
+        case FieldType.TEXT:
+            found = _TOKEN.search(str(value))
+            return frozenset({("text", found.group(1) if found else str(value))})
+        case FieldType.EMAIL:
+            key = email_key(str(value))
+            return NOTHING if key is None else frozenset({("key", key)})
+        case FieldType.DECIMAL:
+            return frozenset({("number", int(Decimal(str(value))))})
+        case FieldType.SET:
+            assert isinstance(value, list)
+            return frozenset(("member", each) for each in value)
+        case _:
+            return frozenset({("id", value)})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A cell came to hold this, by a person's doing or the engine's, at a moment (`seq`) that both sides share."""
+
+    seq: int
+    atoms: frozenset[Atom]
+    by_person: bool
+
+
+class Ghost:
+    """Everything that happened so far, by cell."""
+
+    def __init__(self, shapes: tuple[Shape, ...]) -> None:
+        self.seq = 0
+        self.cells: dict[Cell, list[Mark]] = {}
+        self.introduced: dict[Side, dict[tuple[str, Atom], int]] = {Side.LEFT: {}, Side.RIGHT: {}}
+        self.partner: dict[tuple[Side, str], str] = {}
+        self.begun: list[tuple[int, int]] = []
+        self.partners: dict[tuple[Side, str], set[str]] = {}
+        self.made_for: dict[tuple[Side, str], list[str]] = {}
+        self.made_from: dict[tuple[Side, str], str] = {}
+        self.gone: dict[tuple[Side, str], tuple[int, bool]] = {}
+        self.born: dict[tuple[Side, str], int] = {}
+        self.strong_read: dict[tuple[Side, str], int] = {}
+        self.excused: set[tuple[str, Atom]] = set()
+        self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
+
+    def tick(self) -> int:
+        """The next moment."""
+        self.seq += 1
+        return self.seq
+
+    def happened(self, side: Side, event: Event, *, by_person: bool, named: Collection[str] = ()) -> None:
+        """Note a change of a record."""
+        seq = self.tick()
+        where = (side, event.id)
+        if event.after is None:
+            self.gone[where] = (seq, by_person)
+            return
+        self.gone.pop(where, None)
+        if event.before is None:
+            self.born[where] = seq
+        introduced = self.introduced[side]
+        for shape, name in self._natives[side]:
+            now = atoms(shape, event.after.fields[name])
+            marks = self.cells.setdefault((side, event.id, shape.name), [])
+            before = marks[-1].atoms if marks else None
+            if before == now and (by_person or name not in named):
+                continue
+            marks.append(Mark(seq, now, by_person))
+            for atom in now - (before or NOTHING):
+                introduced[shape.name, atom] = seq
+
+    def holds(self, cell: Cell) -> frozenset[Atom]:
+        """What a cell holds, or held last."""
+        marks = self.cells.get(cell)
+        return marks[-1].atoms if marks else NOTHING
+
+    def author(self, cell: Cell, atom: Atom) -> Mark | None:
+        """The mark by which an atom last came into a cell."""
+        found = None
+        before: frozenset[Atom] = NOTHING
+        for mark in self.cells.get(cell, ()):
+            if atom in mark.atoms and atom not in before:
+                found = mark
+            before = mark.atoms
+        return found
+
+    def last_by_person(self, cell: Cell) -> Mark | None:
+        """The latest thing that a person did to a cell."""
+        for mark in reversed(self.cells.get(cell, ())):
+            if mark.by_person:
+                return mark
+        return None
+
+    def was_put_back(self, cell: Cell) -> bool:
+        """Whether a cell ever held again what it had held before."""
+        held = [mark.atoms for mark in self.cells.get(cell, ())]
+        steps = [now for before, now in zip([None, *held], held, strict=False) if now != before]
+        return len(set(steps)) < len(steps)
+
+    def known(self, name: str, atom: Atom) -> bool:
+        """Whether anybody ever wrote this."""
+        return any((name, atom) in self.introduced[side] for side in Side)
+
+    def undelivered(self, cell: Cell, atom: Atom, partner: str | None) -> int | None:
+        """The moment a person put the atom into the cell, if it has not reached the other side since; else None."""
+        mark = self.author(cell, atom)
+        if mark is None or not mark.by_person:
+            return None
+        mark = self._before_reverts(cell, atom, mark, partner)
+        if not mark.by_person:
+            return None
+        side, _, name = cell
+        if self.introduced[side.other].get((name, atom), -1) >= mark.seq:
+            return None
+        if partner is not None and self._held_since((side.other, partner, name), atom, mark.seq):
+            return None
+        return mark.seq
+
+    def stands_since(self, cell: Cell, mark: Mark, partner: str | None) -> int:
+        """The moment from which a mark's value counts as written, reverts nobody saw left out."""
+        if len(mark.atoms) != 1 or not mark.by_person:
+            return mark.seq
+        (atom,) = mark.atoms
+        found = self.author(cell, atom)
+        return mark.seq if found is None else self._before_reverts(cell, atom, found, partner).seq
+
+    def _before_reverts(self, cell: Cell, atom: Atom, mark: Mark, partner: str | None) -> Mark:
+        """
+        A value put back before the other side saw what had replaced it is no edit: nobody can tell it was ever away. The
+        mark from which it stood, in that sense.
+        """
+        marks = self.cells[cell]
+        index = marks.index(mark)
+        while (
+            index >= 2
+            and marks[index].by_person
+            and marks[index - 1].by_person
+            and not self._seen(cell, marks[index - 1], partner)
+        ):
+            earlier = next((at for at in range(index - 2, -1, -1) if atom in marks[at].atoms), None)
+            if earlier is None or any(
+                not each.by_person or self._seen(cell, each, partner) for each in marks[earlier + 1 : index]
+            ):
+                break
+            index = earlier
+            while index and atom in marks[index - 1].atoms:
+                index -= 1
+        return marks[index]
+
+    def _seen(self, cell: Cell, mark: Mark, partner: str | None) -> bool:
+        """Whether what a mark says has reached the other side."""
+        side, _, name = cell
+        if partner is not None:
+            marks = self.cells.get((side.other, partner, name), ())
+            if any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks):
+                return True
+        return any(self.introduced[side.other].get((name, atom), -1) >= mark.seq for atom in mark.atoms if atom[0] != "key")
+
+    def _held_since(self, cell: Cell, atom: Atom, seq: int) -> bool:
+        """Whether a cell held the atom at a moment or later."""
+        marks = self.cells.get(cell, ())
+        return any(
+            atom in mark.atoms and (index + 1 == len(marks) or marks[index + 1].seq > seq) for index, mark in enumerate(marks)
+        )

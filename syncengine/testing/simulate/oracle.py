@@ -1,0 +1,367 @@
+"""
+The oracle at the instant of an effect: what the reliability reference demands of every write, checked where it happens.
+
+The invariants are named as there. What no protocol can prevent (an edit between the read and an unconditional write) is
+excused, and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from syncengine.connector import Archive, Change, Create, Delete, Native, Restore, SetChange, Update
+from syncengine.core.codec import decode
+from syncengine.core.model import Side
+from syncengine.store.database import pack, unpack
+from syncengine.testing.simulate.crash import Violation
+from syncengine.testing.simulate.farside import Event, FarSide, Row, Witness
+from syncengine.testing.simulate.ghost import NOTHING, Atom, Ghost, atoms
+from syncengine.testing.simulate.setup import EMAIL, Normaliser, Setup, Shape
+
+_STRANGE = (Normaliser.APPEND, Normaliser.STRIP)
+"""What a system may make of a value that nobody can tell from an edit, unless the system says what it stored."""
+
+
+@dataclass(slots=True)
+class Probe:
+    """The latest look for a key on a side: when, at which values, and by which means."""
+
+    seq: int = 0
+    time: float = 0.0
+    texts: frozenset[str] = frozenset()
+    lied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the journal says of a write: the intent's number, its link, both ids of the link, and the before-image."""
+
+    number: int
+    link: int | None
+    left: str | None
+    right: str | None
+    before: Mapping[str, Native]
+
+    def id(self, side: Side) -> str | None:
+        return self.left if side is Side.LEFT else self.right
+
+
+class Oracle(Witness):
+    """Judges effects; `late_from` is set while a late request lands: the moment it was sent."""
+
+    def __init__(self, setup: Setup, ghost: Ghost, connection: Connection, counts: Counter[str]) -> None:
+        self._setup = setup
+        self._ghost = ghost
+        self._connection = connection
+        self._counts = counts
+        self.far: dict[Side, FarSide] = {}
+        self.probes = {side: Probe() for side in Side}
+        self.late_from: Mapping[tuple[Side, str], int] | None = None
+        self.tell: Callable[[str], None] | None = None
+        self.has_hidden = {Side.LEFT: False, Side.RIGHT: False}
+        self.first_sent: dict[str, Probe] = {}
+        self.lied: dict[Side, bool] = {Side.LEFT: False, Side.RIGHT: False}
+
+    def happened(self, side: Side, event: Event, *, by_person: bool, named: Collection[str]) -> None:
+        self._ghost.happened(side, event, by_person=by_person, named=named)
+
+    def about_to(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
+        sent = self._written_ahead(change)
+        match change:
+            case Create():
+                assert after is not None
+                self._create(side, change, sent, after)
+            case Update():
+                assert before is not None
+                assert after is not None
+                self._update(side, change, sent, before, after)
+            case Archive() | Delete():
+                assert before is not None
+                self._removal(side, change, sent, before)
+            case Restore():
+                self._revival(side, sent, change.id)
+            case _:
+                pass
+
+    def _written_ahead(self, change: Change) -> Sent:
+        self._counts["I10"] += 1
+        if self._connection.in_transaction:
+            raise Violation("I10", "a request went out while a transaction was open")
+        row = self._connection.execute(
+            "SELECT i.id, i.link, i.before, i.state, l.left_id, l.right_id FROM intent i LEFT JOIN link l ON l.id=i.link "
+            "WHERE i.idempotency_key=?",
+            (change.key,),
+        ).fetchone()
+        if row is None:
+            raise Violation("I10", "an effect without a committed intent")
+        number, link, image, state, left, right = row
+        if state not in ("sent", "unknown", "parked"):
+            raise Violation("I10", f"an effect of an intent that is {state} already")
+        return Sent(number, link, unpack(left), unpack(right), decode(image))
+
+    # Creates and revivals
+
+    def _create(self, side: Side, change: Create, sent: Sent, after: Mapping[str, Native]) -> None:
+        ghost, counts = self._ghost, self._counts
+        source = sent.id(side.other)
+        counts["I5"] += 1
+        if source is not None:
+            here = self.far[side].live
+            alive = [
+                id_ for id_ in ghost.made_for.get((side, source), ()) if id_ in here and not self._has_another(side, id_, source)
+            ]
+            if alive and all(self._is_past_recognition(side, id_) for id_ in alive):
+                self._excuse("made twice, for the first was edited beyond recognition while in doubt", None)
+            elif alive and any(self.has_hidden.values()):
+                self._excuse("made twice, for its system had denied the first", None)
+            elif alive:
+                raise Violation("I5", f"a second record on the {side.value} for {source}: {alive[0]} is there already")
+            origin = ghost.made_from.get((side.other, source))
+            if origin is None or origin not in here or ghost.partner.get((side.other, source)) not in (None, origin):
+                pass
+            elif self._is_past_recognition(side.other, source):
+                self._excuse("mirrored back, for it was edited beyond recognition while in doubt", None)
+            elif any(self.has_hidden.values()):
+                self._excuse("mirrored back, for its system had denied having it", None)
+            else:
+                raise Violation("I5", f"our own record {source} was mirrored back although its origin {origin} lives")
+            self._resurrection(side, source, sent)
+        self._twin(side, change.key, after)
+        for shape in self._setup.shapes:
+            self._no_invention(shape, NOTHING, atoms(shape, after[shape.native(side)]))
+
+    def created(self, side: Side, key: str, id_: str) -> None:
+        """Which record a create made, told right after it did."""
+        row = self._connection.execute(
+            f"SELECT l.{side.other.value}_id FROM intent i JOIN link l ON l.id=i.link WHERE i.idempotency_key=?", (key,)
+        ).fetchone()
+        source = None if row is None else unpack(row[0])
+        if source is not None:
+            self._ghost.made_for.setdefault((side, source), []).append(id_)
+            self._ghost.made_from[side, id_] = source
+
+    def _has_another(self, side: Side, id_: str, source: str) -> bool:
+        """Whether a record found another partner meanwhile than the one it was made for."""
+        row = self._connection.execute(
+            f"SELECT {side.other.value}_id FROM link WHERE {side.value}_id=? AND state='live'", (pack(id_),)
+        ).fetchone()
+        return row is not None and unpack(row[0]) != source
+
+    def _is_past_recognition(self, side: Side, id_: str) -> bool:
+        """Whether a record that we made, without help by its system against doubles, holds nothing any more of what we sent."""
+        can = self._setup.capabilities(side)
+        if can.idempotent_creates or can.chooses_ids:
+            return False
+        for shape in self._setup.shapes:
+            cell = (side, id_, shape.name)
+            marks = self._ghost.cells.get(cell, ())
+            if marks and marks[0].atoms & self._ghost.holds(cell):
+                return self._setup.manners[side].normalise.get(shape.native(side)) in _STRANGE
+        return True
+
+    def _resurrection(self, side: Side, source: str, sent: Sent) -> None:
+        ghost = self._ghost
+        self._counts["I7"] += 1
+        former = ghost.partner.get((side.other, source))
+        if former is None or former in self.far[side].live or not ghost.gone.get((side, former), (0, False))[1]:
+            return
+        edited = any(
+            ghost.holds((side.other, source, shape.name)) != ghost.holds((side, former, shape.name))
+            for shape in self._setup.shapes
+            if shape.references is None or ghost.holds((side.other, source, shape.name))
+        )
+        edited |= any(self._has_edit(side, source, former, shape) for shape in self._setup.shapes)
+        if edited or self._was_chosen(side.other, source):
+            return
+        if ghost.born.get((side.other, source), 0) > ghost.gone[side, former][0]:
+            return  # a person brought the source back since
+        if ghost.gone[side, former][0] > ghost.strong_read.get((side, former), -1):
+            return
+        if self._connection.execute(
+            "SELECT 1 FROM intent WHERE link=? AND op IN ('create','update') AND id<>? AND state='closed'",
+            (sent.link, sent.number),
+        ).fetchone():
+            self._excuse("revived, for an update in doubt could not be proved", None)
+            return
+        if self._has_no_base(side.other, source, sent):
+            self._excuse("revived, for a field of it never had a base", None)
+            return
+        if any(how in _STRANGE for how in self._setup.manners[side.other].normalise.values()):
+            self._excuse("revived, for its system's rewriting looked like an edit", None)
+            return
+        raise Violation("I7", f"{former} was deleted on the {side.value}, {source} was not edited since, and yet it is made anew")
+
+    def _has_no_base(self, side: Side, id_: str, sent: Sent) -> bool:
+        """Whether a field of a linked record says something and has no shadow: nobody can tell whether it was edited."""
+        row = self._connection.execute(f"SELECT {side.value}_shadow FROM link WHERE id=?", (sent.link,)).fetchone()
+        shadow = decode(row[0]) if row is not None and row[0] is not None else {}
+        fields = self.far[side].live[id_].fields
+        return any(shape.native(side) not in shadow and atoms(shape, fields[shape.native(side)]) for shape in self._setup.shapes)
+
+    def _has_edit(self, side: Side, source: str, former: str, shape: Shape) -> bool:
+        """Whether a person did something to the source since its former partner came, that the engine never wrote there."""
+        mark = self._ghost.last_by_person((side.other, source, shape.name))
+        if mark is None or mark.seq < self._ghost.born[side, former]:
+            return False
+        marks = self._ghost.cells.get((side, former, shape.name), ())
+        return not any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks)
+
+    def _was_chosen(self, side: Side, id_: str) -> bool:
+        row = self._connection.execute(
+            f"SELECT 1 FROM inbox n JOIN link l ON l.id=n.link WHERE l.{side.value}_id=? AND n.pick IS NOT NULL",
+            (pack(id_),),
+        ).fetchone()
+        return row is not None
+
+    def _twin(self, side: Side, key_of: str, after: Mapping[str, Native]) -> None:
+        self._counts["I6"] += 1
+        key = atoms(EMAIL, after[EMAIL.native(side)])
+        if not key:
+            return
+        probe, ghost = self.first_sent.get(key_of, self.probes[side]), self._ghost
+        for row in self.far[side].live.values():
+            value = row.fields[EMAIL.native(side)]
+            if atoms(EMAIL, value) != key:
+                continue
+            mark = ghost.cells[side, row.id, "email"][-1]
+            seen_since = max(mark.seq, ghost.born[side, row.id])
+            if seen_since > min(probe.seq, self._begun(key_of)) or row.at + self._setup.capabilities(side).lag >= probe.time:
+                self._excuse("twin made in the gap between probe and create", None)
+            elif probe.lied or self.has_hidden[side]:
+                self._excuse("twin while the system denied having it", None)
+            elif not self._is_asked_for(side, str(value), probe):
+                self._excuse("twin in another spelling since the listing", None)
+            else:
+                raise Violation("I6", f"a create on the {side.value} although {row.id} with the same key was there to be seen")
+
+    def _is_asked_for(self, side: Side, text: str, probe: Probe) -> bool:
+        """Whether the search that the engine made finds this text."""
+        if self._setup.manners[side].folds:
+            return text.strip().casefold() in {each.strip().casefold() for each in probe.texts}
+        return text in probe.texts
+
+    def _begun(self, key: str) -> int:
+        """The moment the command began whose run first meant to send this: a create in doubt is only ever sent again."""
+        (run,) = self._connection.execute("SELECT run FROM intent WHERE idempotency_key=?", (key,)).fetchone()
+        latest = self._connection.execute("SELECT max(id) FROM run").fetchone()[0]
+        if run == latest:
+            return 2**62
+        return max((seq for before, seq in self._ghost.begun if before < run), default=0)
+
+    def _revival(self, side: Side, sent: Sent, id_: str) -> None:
+        source = sent.id(side.other)
+        if source is not None and ghost_knows(self._ghost, side, id_):
+            self._ghost.partner[side.other, source] = id_
+            self._resurrection(side, source, sent)
+
+    # Updates and removals
+
+    def _update(self, side: Side, change: Update, sent: Sent, before: Row, after: Mapping[str, Native]) -> None:
+        counts = self._counts
+        counts["I1"] += 1
+        counts["I4"] += 1
+        counts["I12"] += 1
+        touched = False
+        partner = sent.id(side.other)
+        mapped = set()
+        for shape in self._setup.shapes:
+            name = shape.native(side)
+            mapped.add(name)
+            if before.fields[name] == after[name]:
+                continue
+            touched = True
+            now, then = atoms(shape, before.fields[name]), atoms(shape, after[name])
+            self._no_invention(shape, now, then)
+            raced = self._raced(side, change, sent, before, name)
+            for atom in now - then:
+                self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
+            if not raced and now != then and atoms(shape, sent.before.get(name)) != now:
+                raise Violation("I12", f"{shape.name} of {before.id} was overwritten, and its before-image is not in the journal")
+        for name, value in before.fields.items():
+            if name not in mapped and after[name] != value:
+                raise Violation("I1", f"the unmapped field {name} of {before.id} was changed")
+        if not touched:
+            counts["writes without effect"] += 1
+
+    def _removal(self, side: Side, change: Archive | Delete, sent: Sent, before: Row) -> None:
+        counts, ghost = self._counts, self._ghost
+        counts["I2"] += 1
+        counts["I8"] += 1
+        partner = sent.id(side.other)
+        if partner is not None and partner in self.far[side.other].live:
+            back = ghost.born.get((side.other, partner), 0)
+            if back > ghost.strong_read.get((side.other, partner), -1):
+                self._excuse("partner came back between the look and the delete", None)
+            elif self.lied[side.other]:
+                self._excuse("partner was denied by its system", None)
+            else:
+                raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
+        for shape in self._setup.shapes:
+            name = shape.native(side)
+            raced = self._raced(side, change, sent, before, name)
+            for atom in atoms(shape, before.fields[name]):
+                if atom[0] != "id":
+                    self._lost("I2", side, before.id, shape, atom, partner, raced=raced)
+
+    def _raced(self, side: Side, change: Update | Archive | Delete, sent: Sent, before: Row, name: str) -> bool:
+        """Whether the field was edited after the engine's last strong read, where no conditional write could tell."""
+        if self._setup.capabilities(side).conditional_writes or sent.before.get(name) == before.fields[name]:
+            return False
+        if isinstance(change, Update) and isinstance(change.fields.get(name), SetChange):
+            return False
+        where = (side, before.id)
+        reads = self.late_from if self.late_from is not None else self._ghost.strong_read
+        shape = next(shape for shape in self._setup.shapes if shape.native(side) == name)
+        marks = self._ghost.cells[side, before.id, shape.name]
+        return marks[-1].seq > reads.get(where, 2**62)
+
+    def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
+        if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
+            return
+        if self._in_attic(side, id_, shape, atom):
+            return
+        if raced:
+            self._excuse("edit between the read and an unconditional write", (shape.name, atom))
+            return
+        if not self._setup.manners[side].versions and self._was_in_doubt(side, id_):
+            self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
+            return
+        raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
+
+    def _was_in_doubt(self, side: Side, id_: str) -> bool:
+        """Whether an update of the record ever ended without proof."""
+        row = self._connection.execute(
+            "SELECT 1 FROM intent WHERE side=? AND record=? AND op='update' AND state='closed'", (side.value, pack(id_))
+        ).fetchone()
+        return row is not None
+
+    def _in_attic(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
+        for (value,) in self._connection.execute(
+            "SELECT value FROM attic WHERE side=? AND record=? AND field=?",
+            (side.value, pack(id_), shape.native(side)),
+        ).fetchall():
+            if atom in atoms(shape, decode(value)["value"]):
+                return True
+        return False
+
+    def _no_invention(self, shape: Shape, now: frozenset[Atom], then: frozenset[Atom]) -> None:
+        if shape.references is not None:
+            return
+        for atom in then - now:
+            if not self._ghost.known(shape.name, atom):
+                raise Violation("M4", f"the engine wrote something into {shape.name} that nobody ever wrote")
+
+    def _excuse(self, what: str, lost: tuple[str, Atom] | None) -> None:
+        self._counts[f"excused: {what}"] += 1
+        if lost is not None:
+            self._ghost.excused.add(lost)
+        if self.tell is not None:
+            self.tell(f"(excused: {what})")
+
+
+def ghost_knows(ghost: Ghost, side: Side, id_: str) -> bool:
+    """Whether the record ever lived."""
+    return (side, id_) in ghost.born

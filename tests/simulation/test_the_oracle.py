@@ -1,0 +1,40 @@
+"""The oracle is itself tested: an engine that lacks a rule is noticed, and the failing history is told short."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncengine.testing.simulate.history import simulate
+from syncengine.testing.simulate.mutants import MUTANTS, Mutant
+from syncengine.testing.simulate.setup import World
+from syncengine.testing.simulate.shrink import shrink
+
+QUICK = {
+    "no_recovery", "no_intent", "no_attic", "single_base", "adopt_current", "early_cursor", "first_hit", "no_probe", "blind_retry",
+    "settled_too_soon", "sent_instead", "same_key", "no_pre_image", "held_forgotten",
+}  # fmt: skip
+"""Those that few seeds notice; `python -m syncengine.testing.simulate --mutants --runs 3000` hunts them all."""
+
+
+@pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=lambda mutant: mutant.name)
+def test_an_engine_without_the_rule_is_noticed(mutant: Mutant) -> None:
+    assert mutant.hunt(150) is not None, f"nothing noticed that this rule is gone: {mutant.rule}"
+
+
+def test_there_are_many_mutants_and_each_says_which_rule_it_takes_out() -> None:
+    assert len(MUTANTS) >= 20
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+    assert all(mutant.rule for mutant in MUTANTS)
+
+
+def test_a_failing_history_is_shrunk_to_what_matters() -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "no_intent")
+    with mutant.applied():
+        seed = next(seed for seed in range(50) if simulate(seed, World.HOSTILE).violation is not None)
+        result = simulate(seed, World.HOSTILE)
+        assert result.violation is not None
+        tape = shrink(result.slots, World.HOSTILE, result.violation.rule, seconds=5.0)
+        again = simulate(0, World.HOSTILE, recorded=tape)
+    assert again.violation is not None
+    assert again.violation.rule == result.violation.rule
+    assert sum(1 for slot in tape if slot) < sum(1 for slot in result.slots if slot) / 2
