@@ -1,0 +1,144 @@
+"""
+Records by id, and by the value of a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from connectors.kizen.api import Clause, RecordsApi, instant
+from connectors.kizen.encoding import option_named
+from connectors.kizen.metadata import FieldInfo, Kind, ObjectInfo, is_record_id
+from connectors.kizen.rows import RowReader, Seen
+from syncengine.connector import Answer, Native, Record, Tombstone, Unknown
+from syncengine.errors import ProtocolError, Rejected, ResourceError
+
+_CLAUSES: Final = 20  # values asked for at once; how many the platform takes is not documented (section 15.8)
+
+
+def get(api: RecordsApi, info: ObjectInfo, ids: Sequence[str], names: Sequence[str]) -> Iterator[Answer]:
+    """
+    One answer per id.
+
+    404 is the platform's answer to absent, archived and invisible alike; whether this user may see anything at all is for
+    the engine to find out by asking for records that are known to live.
+    """
+    reader = RowReader(api, info, names)
+    for id_ in ids:
+        if not is_record_id(id_):
+            yield Tombstone(id=id_)
+            continue
+        reply = api.get(info.path, id_, reader.field_ids)
+        if reply.status == 404 and isinstance(reply.refusal(), Mapping):
+            yield Tombstone(id=id_)
+        elif reply.status == 404:
+            # A page for people instead of JSON: the path is wrong, so it says nothing about the record.
+            raise ProtocolError(f"{reply.place} answered with an error page; check the url of the system")
+        elif reply.status == 403:
+            yield Unknown(id=id_, why=f"{reply.place} answered 403: this user may not see the record")
+        else:
+            row = reply.json()
+            if not isinstance(row, Mapping) or str(row.get("id", "")).lower() != id_.lower():
+                raise reply.nonsense("its body is not the record asked for")
+            yield reader.record(reader.single(row))
+
+
+def find(
+    api: RecordsApi, info: ObjectInfo, field: str, values: Sequence[Native], names: Sequence[str], *, page_size: int
+) -> list[Record]:
+    """
+    Every record whose field holds one of the values, and by case or blanks perhaps some more.
+
+    Names and emails that no search finds are looked up as well: search may lag and may mind the case, lookup may not (C1).
+    """
+    asked = info.fields.get(field)
+    if asked is None:
+        raise ResourceError(f"{info.path} has no field {field!r} any more")
+    reader = RowReader(api, info, [*names, field])
+    found: dict[str, Seen] = {}
+    wanted = [value for value in dict.fromkeys(values) if value is not None and value != ""]
+    for start in range(0, len(wanted), _CLAUSES):
+        clauses = [
+            Clause(field=asked, condition="=", value=_filter_value(asked, value)) for value in wanted[start : start + _CLAUSES]
+        ]
+        for seen in _matching(api, info, reader, clauses, page_size):
+            found.setdefault(seen.id, seen)
+    if asked == info.identifier:
+        held = {_folded(seen.values[-1]) for seen in found.values()}
+        for value in wanted:
+            if (
+                isinstance(value, str)
+                and _folded(value) not in held
+                and (looked_up := lookup(api, info, value, reader)) is not None
+            ):
+                found.setdefault(looked_up.id, looked_up)
+    return [_without_last(reader.record(seen), field, names) for seen in found.values()]
+
+
+def lookup(api: RecordsApi, info: ObjectInfo, identifier: str, reader: RowReader) -> Seen | None:
+    """
+    The record of this name or email, or None where the platform says that there is none.
+
+    Raises Rejected where there is one that this user may not see: neither a match nor an absence.
+    """
+    if not identifier.strip():
+        return None
+    reply = api.lookup(info.path, identifier, reader.field_ids)
+    if reply.status == 404 and isinstance(reply.refusal(), Mapping):
+        return None
+    if reply.status == 404:
+        raise ProtocolError(f"{reply.place} answered with an error page; check the url of the system")
+    if reply.status == 403:
+        name = None if info.identifier is None else info.identifier.name
+        raise Rejected(f"{reply.place} answered 403: there is such a record, and this user may not see it", field=name)
+    row = reply.json()
+    if not isinstance(row, Mapping):
+        raise reply.nonsense("its body is no record")
+    return reader.single(row)
+
+
+def _matching(api: RecordsApi, info: ObjectInfo, reader: RowReader, clauses: Sequence[Clause], page_size: int) -> Iterator[Seen]:
+    page, more = 1, True
+    while more:
+        batch = api.search(
+            info.path, field_ids=reader.field_ids, clauses=clauses, any_clause=True, page=page, page_size=page_size
+        )
+        if batch is None:
+            return
+        yield from (reader.listed(row) for row in batch.rows)
+        page, more = page + 1, batch.more and bool(batch.rows)
+
+
+def _without_last(record: Record, field: str, names: Sequence[str]) -> Record:
+    if field in names:
+        return record
+    kept = {name: value for name, value in record.fields.items() if name != field}
+    return Record(id=record.id, fields=kept, modified_at=record.modified_at)
+
+
+def _filter_value(field: FieldInfo, value: Native) -> Native:
+    """A value as a filter takes it (section 5.3). Raises ResourceError for a type that no filter compares."""
+    match field.kind, value:
+        case Kind.TEXT | Kind.TIMEZONE, str() if field.type not in {"longtext", "wysiwyg"}:
+            return value
+        case Kind.INTEGER | Kind.NUMBER | Kind.MONEY, int() | float() | Decimal() if not isinstance(value, bool):
+            return int(value) if value == int(value) else float(value)
+        case Kind.RATING, int():
+            return str(value)
+        case Kind.DATE, date() if not isinstance(value, datetime):
+            return value.isoformat()
+        case Kind.DATETIME, datetime() if value.tzinfo is not None and value.microsecond % 1000 == 0:
+            return instant(value.astimezone(UTC))
+        case Kind.CHECKBOX, bool():
+            return value
+        case Kind.OPTION, str():
+            return option_named(field, value).id
+        case _:
+            raise ResourceError(f"records can't be found by the field {field.shown} of type {field.type}; match by another field")
+
+
+def _folded(value: Native) -> str:
+    return " ".join(str(value).split()).casefold()

@@ -1,0 +1,5 @@
+"""`python -m connectors.kizen.server`: the command `records-server`."""
+
+from connectors.kizen.server.cli import main
+
+main()
