@@ -1,0 +1,221 @@
+"""In doubt is not failed: writes whose answer was lost are proved by looking, never by doing them again (failure modes 2, 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from syncengine.core.decision import AskKind
+from syncengine.core.model import Deletes, Keyless, Side
+from syncengine.engine.report import Exit
+from syncengine.errors import OutcomeUnknown, TransientError
+from syncengine.testing.memory import SIMPLE, CallKind, Manners, Moment
+from tests.support.engine import Bench, able, failing, filled, once, people_spec
+
+LOST = OutcomeUnknown("no answer came")
+
+CREATING = {
+    "idempotent": able(idempotent_creates=True, chooses_ids=False),
+    "chosen ids": able(idempotent_creates=False, chooses_ids=True),
+    "neither": able(idempotent_creates=False, chooses_ids=False),
+    "neither, lagging": able(idempotent_creates=False, chooses_ids=False, lag=30.0, late_arrival=60.0),
+    "plain": able(SIMPLE),
+}
+
+
+@pytest.fixture(params=CREATING)
+def target(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return CREATING[request.param]
+
+
+def test_a_create_whose_answer_is_lost_makes_exactly_one_record(target: dict[str, Any]) -> None:
+    bench = Bench(people_spec(), right_options=target)
+    left = bench.left.insert(email="ada@example.com", name="Ada")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    report = bench.run()
+    assert report.exit is Exit.PARTIAL
+    assert report.buckets["left"] == {"in_doubt": 1}
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.creates(Side.RIGHT) == len(bench.right) == 1
+    assert bench.other(Side.LEFT, left) is not None
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_a_create_that_never_arrived_is_made_once_its_time_has_passed(target: dict[str, Any]) -> None:
+    bench = Bench(people_spec(), right_options=target)
+    bench.left.insert(email="ada@example.com", name="Ada")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    assert bench.run().buckets["left"] == {"in_doubt": 1}
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.creates(Side.RIGHT) == len(bench.right) == 1
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_nothing_is_decided_about_a_create_in_doubt_while_it_may_still_arrive() -> None:
+    bench = Bench(people_spec(), right_options=able(idempotent_creates=False, chooses_ids=False, late_arrival=3600.0))
+    bench.left.insert(email="ada@example.com", name="Ada")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    writes = bench.calls(Side.RIGHT, CallKind.WRITE)
+    for _ in range(3):
+        assert bench.run().exit is Exit.PARTIAL
+    assert bench.calls(Side.RIGHT, CallKind.WRITE) == writes
+    bench.assert_quiet()
+    bench.clock.time += 3600
+    bench.settle()
+    assert len(bench.right) == 1
+    bench.assert_quiet()
+
+
+def test_a_record_that_a_person_made_with_the_key_of_a_create_in_doubt_is_linked_not_doubled(target: dict[str, Any]) -> None:
+    bench = Bench(people_spec(), right_options=target)
+    bench.left.insert(email="ada@example.com", name="Ada", phone="1")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    bench.right.insert(email="ADA@example.com", name="Ada", phone=None)
+    bench.clock.time += 3600
+    bench.settle()
+    if not target["capabilities"].idempotent_creates and not target["capabilities"].chooses_ids:
+        assert len(bench.right) == 1
+    assert bench.creates(Side.RIGHT) <= 1
+    bench.assert_quiet()
+
+
+def test_a_keyless_create_in_doubt_is_parked_for_a_human_as_soon_as_an_unexplained_record_shows_up() -> None:
+    bench = Bench(
+        people_spec(keyless=Keyless.CREATE), right_options=able(idempotent_creates=False, chooses_ids=False, late_arrival=0.0)
+    )
+    bench.left.insert(email=None, name="Nobody")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    bench.clock.time += 3600
+    report = bench.run()
+    assert report.exit is Exit.PARTIAL
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME]
+    assert len(bench.right) == 1
+    assert len(bench.left) == 1
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("arrived", [Moment.AFTER, Moment.BEFORE])
+@pytest.mark.parametrize("conditional", [True, False])
+def test_an_update_whose_answer_is_lost_ends_as_if_it_had_not_been(arrived: Moment, conditional: bool) -> None:
+    bench, left, right = filled("ada", right=able(conditional_writes=conditional))
+    bench.left.edit(left["ada"], name="Countess")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, arrived, failing(LOST))
+    assert bench.run().buckets["left"] == {"in_doubt": 1}
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.right[right["ada"]]["name"] == "Countess"
+    updates = [kind for kind in bench.kinds(Side.RIGHT) if kind == "updated"]
+    assert len(updates) == 1
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_an_edit_made_over_an_update_in_doubt_is_not_taken_for_what_we_wrote() -> None:
+    bench, left, right = filled("ada")
+    bench.left.edit(left["ada"], name="Countess")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    bench.right.edit(right["ada"], name="Typed by a person")
+    bench.clock.time += 3600
+    bench.settle()
+    values = {bench.left[left["ada"]]["name"], bench.right[right["ada"]]["name"]}
+    assert "Typed by a person" in values
+    lost = {"Countess"} - values
+    shown = {value for entry in bench.inbox() for value in (entry.ask.left, entry.ask.right)}
+    assert lost <= {*bench.attic(), *shown} or values == {"Typed by a person"}
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("arrived", [Moment.AFTER, Moment.BEFORE])
+def test_a_delete_whose_answer_is_lost_ends_as_if_it_had_not_been(arrived: Moment) -> None:
+    bench, left, right = filled("ada", "bob", "cyd", deletes=Deletes.PROPAGATE)
+    bench.left.remove(left["ada"])
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, arrived, failing(LOST))
+    bench.run()
+    bench.clock.time += 3600
+    bench.settle()
+    assert right["ada"] not in bench.right
+    assert len(bench.right) == len(bench.left) == 2
+    assert bench.removals() == 1
+    bench.assert_quiet()
+
+
+def test_a_delete_in_doubt_whose_record_is_edited_before_it_is_proved_keeps_the_edit() -> None:
+    bench, left, right = filled("ada", "bob", "cyd", deletes=Deletes.PROPAGATE)
+    bench.left.remove(left["ada"])
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    bench.right.edit(right["ada"], name="Alive")
+    bench.clock.time += 3600
+    bench.settle()
+    assert "Alive" in {row["name"] for row in bench.right.records().values()}
+    assert "Alive" in {row["name"] for row in bench.left.records().values()}
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("arrived", [Moment.AFTER, Moment.BEFORE])
+def test_a_restore_whose_answer_is_lost_brings_one_record_back(arrived: Moment) -> None:
+    bench, left, right = filled("ada", "bob")
+    bench.left.archive(left["ada"])
+    bench.right.edit(right["ada"], name="Alive")
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, arrived, failing(LOST))
+    bench.run()
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Alive"
+    assert len(bench.left) == len(bench.right) == 2
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_a_create_that_meets_a_revived_record_is_linked_merged_and_reported() -> None:
+    people = tuple(each if each.name != "email" else _unique(each) for each in Bench().fields)
+    bench = Bench(people_spec(), fields=people, right_options=able(manners=Manners(create_revives=True)))
+    old = bench.right.insert(email="ada@example.com", name="Old", phone="9")
+    bench.right.archive(old)
+    left = bench.left.insert(email="ada@example.com", name="New", phone=None)
+    bench.settle()
+    assert bench.other(Side.LEFT, left) == old
+    assert AskKind.MET in [entry.ask.kind for entry in bench.inbox()]
+    assert bench.left[left]["phone"] == "9"
+    assert bench.right[old]["name"] == bench.left[left]["name"] == "New"
+    bench.assert_quiet()
+
+
+def test_a_call_that_failed_for_certain_is_simply_made_again() -> None:
+    bench, left, right = filled("ada")
+    bench.left.edit(left["ada"], name="Countess")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(TransientError("503")))
+    report = bench.run()
+    assert report.exit is Exit.PARTIAL
+    assert report.buckets["left"] == {"failed": 1}
+    bench.settle()
+    assert bench.right[right["ada"]]["name"] == "Countess"
+    bench.assert_quiet()
+
+
+def test_an_update_in_doubt_never_blocks_its_neighbours() -> None:
+    bench, left, right = filled("ada", "bob", right=able(max_batch=1, max_concurrency=1))
+    bench.left.edit(left["ada"], name="A")
+    bench.left.edit(left["bob"], name="B")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    assert bench.right[right["bob"]]["name"] == "B"
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.right[right["ada"]]["name"] == "A"
+    bench.assert_quiet()
+
+
+def _unique(field: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(field, unique=True)
