@@ -42,7 +42,7 @@ class Recovery:
         intents = self._store.journal.unresolved(self._pair)
         if any(intent.state is IntentState.SENT and intent.run != context.number for intent in intents):
             with self._store.commit(context.held_lease):
-                self._store.journal.presume_sent(self._pair, run=context.number, at=context.ports.clock.now())
+                self._store.journal.presume_sent(self._pair, run=context.number, at=context.held_lease.since)
             intents = self._store.journal.unresolved(self._pair)
         self._awaited = {
             (intent.side, intent.match_key) for intent in intents if intent.op is Op.CREATE and intent.match_key is not None
@@ -179,7 +179,8 @@ class Recovery:
             return
         if not self._late(intent) or not healthy:
             return
-        if self._context.ports.clock.now() <= intent.sent_at + capabilities.late_arrival + capabilities.lag:
+        unseen = capabilities.late_arrival + capabilities.lag
+        if unseen and self._context.ports.clock.now() <= intent.sent_at + unseen:
             return
         found = self._with_key(intent) if intent.match_key is not None else []
         others = [id_ for id_ in self._perhaps_ours(intent) if id_ not in found]

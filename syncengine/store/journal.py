@@ -138,7 +138,7 @@ class Journal:
         self._db.execute("UPDATE intent SET state='parked', upto=?, error=? WHERE id=?", (upto, why, number))
 
     def presume_sent(self, pair: int, *, run: int, at: float) -> None:
-        """What an earlier run that died may have sent at any moment before this run took over is in doubt as from now."""
+        """What an earlier run that died may have sent at any moment until `at` is in doubt as from then."""
         self._db.execute("UPDATE intent SET state='unknown', sent_at=? WHERE pair=? AND state='sent' AND run<>?", (at, pair, run))
 
     def resent(self, number: int, at: float) -> None:

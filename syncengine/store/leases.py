@@ -16,11 +16,16 @@ from syncengine.store.process import is_dead, shown
 
 @dataclass(slots=True, kw_only=True)
 class Lease:
-    """What a run holds: resource -> fencing number; `until` in epoch seconds."""
+    """
+    What a run holds: resource -> fencing number; `until` in epoch seconds.
+
+    `since` is when whoever held any of the resources before can have begun its last call at the latest, in epoch seconds.
+    """
 
     holder: str
     epochs: dict[str, int]
     until: float
+    since: float
 
 
 class Leases:
@@ -37,6 +42,7 @@ class Leases:
         naming the place of the other one.
         """
         epochs: dict[str, int] = {}
+        since = 0.0
         with self._db.transaction():
             for resource in sorted(set(resources)):
                 row = self._db.one("SELECT holder, place, until, epoch FROM lease WHERE resource=?", (resource,))
@@ -47,13 +53,15 @@ class Leases:
                     )
                     raise StateLocked(msg)
                 epoch = (row[3] if row is not None else 0) + 1
+                # A lease that was given back, or was not there, says nothing of its holder's last call.
+                since = max(since, min(now, row[2]) if row is not None and row[2] else now)
                 self._db.execute(
                     "INSERT INTO lease (resource, holder, place, epoch, until) VALUES (?,?,?,?,?) ON CONFLICT (resource) "
                     "DO UPDATE SET holder=excluded.holder, place=excluded.place, epoch=excluded.epoch, until=excluded.until",
                     (resource, holder, place, epoch, now + ttl),
                 )
                 epochs[resource] = epoch
-        return Lease(holder=holder, epochs=epochs, until=now + ttl)
+        return Lease(holder=holder, epochs=epochs, until=now + ttl, since=since)
 
     def confirm(self, lease: Lease) -> None:
         """Raise Fenced unless every resource is still ours; called inside every commit."""
