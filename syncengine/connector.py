@@ -374,7 +374,7 @@ Outcome: TypeAlias = Written | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """ "Look at this record", never data. `resource` as named in configs; `event` de-duplicates deliveries."""
+    """A word to look at this record, never data. `resource` as named in configs; `event` de-duplicates deliveries."""
 
     resource: str
     id: str

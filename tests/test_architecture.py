@@ -35,7 +35,6 @@ EXEMPT = {
 
 MOST_LINES = 400
 LONG = {
-    "syncengine/app.py": "everything that people can do, one short method each, over one object",
     "syncengine/connector.py": "the contract is one file, so that an author reads one file",
     "syncengine/engine/apply.py": "one class with one state: the batches under way",
     "syncengine/engine/commit.py": "every transition that ends a decision, in sight of each other",

@@ -47,7 +47,7 @@ def list_(context: typer.Context, pair: Pair = None, json: Json = False) -> int:
     output = invocation.output()
     with invocation.app(read_only_state=True) as engine:
         _known_pair(engine, pair)
-        entries = engine.conflicts(pair)
+        entries = engine.desk.conflicts(pair)
         if json:
             output.json({"conflicts": [documents.conflict(entry) for entry in entries]})
         elif entries:
@@ -95,7 +95,7 @@ def resolve(
     output = invocation.output()
     with invocation.app() as engine:
         entry = _entry(engine, number)
-        engine.resolve(number, "value" if choice is None else choice.value, value)
+        engine.desk.resolve(number, "value" if choice is None else choice.value, value)
         output.line(f"Noted. To act on it now: syncengine sync {entry.pair}")
         output.flush()
     return 0
@@ -104,7 +104,7 @@ def resolve(
 def _entry(engine: App, number: int) -> InboxEntry:
     from syncengine.errors import SyncError
 
-    for entry in engine.conflicts():
+    for entry in engine.desk.conflicts():
         if entry.id == number:
             return entry
     msg = f"no question with the number {number} waits; see: syncengine conflicts list"

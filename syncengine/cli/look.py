@@ -41,7 +41,7 @@ def status(context: typer.Context, json: Json = False) -> int:
     invocation = Invocation.of(context)
     output = invocation.output()
     with invocation.app(read_only_state=True) as app:
-        report = app.status()
+        report = app.desk.status()
         if json:
             output.json(documents.status(report))
         else:
@@ -64,7 +64,7 @@ def log(
     output = invocation.output()
     with invocation.app(read_only_state=True) as app:
         if run is None:
-            lines = app.runs(limit, pair)
+            lines = app.desk.runs(limit, pair)
             if json:
                 output.json({"runs": [documents.run_line(line) for line in lines]})
             elif lines:
@@ -72,7 +72,7 @@ def log(
             else:
                 output.line("There was no run yet.")
         else:
-            detail = app.run(run)
+            detail = app.desk.run(run)
             spec = app.config.pairs.get(detail.line.pair)
             called = render.names(str(spec.left), str(spec.right)) if spec else {"left": "left", "right": "right"}
             if json:

@@ -31,7 +31,7 @@ def list_(context: typer.Context, pair: Pair = None, json: Json = False) -> int:
     with invocation.app(read_only_state=True) as engine:
         if pair is not None:
             engine.specs(pair)
-        entries = engine.quarantine(pair)
+        entries = engine.desk.quarantine(pair)
         if json:
             output.json({"quarantine": [documents.quarantined(entry) for entry in entries]})
         elif entries:
@@ -69,7 +69,7 @@ def release(context: typer.Context, ids: Ids) -> int:
     invocation = Invocation.of(context)
     output = invocation.output()
     with invocation.app() as engine:
-        engine.release(ids)
+        engine.desk.release(ids)
         output.line(f"Released {counted(len(ids), 'record')}; the next sync tries again.")
         output.flush()
     return 0

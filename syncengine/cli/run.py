@@ -108,7 +108,7 @@ def show_run(app: App, report: RunReport, output: Output) -> None:
 
     output.line(*render.heading(report.pair, report.left, report.right))
     called = render.names(report.left, report.right)
-    lines = (line for entry in app.run(report.run).actions for line in render.action(entry, called))
+    lines = (line for entry in app.desk.run(report.run).actions for line in render.action(entry, called))
     output.lines(islice(lines, _LINES_AFTER_A_RUN))
     if next(lines, None) is not None:
         output.line(f"{render.INDENT}... the rest: syncengine log {report.run}")

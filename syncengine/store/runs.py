@@ -45,6 +45,7 @@ class Runs:
         self._db = database
 
     def find_pair(self, name: str) -> PairState | None:
+        """The state of a pair, None if it was never synchronised under this name."""
         row = self._db.one(f"SELECT {_COLUMNS} FROM pair WHERE name=?", (name,))
         return None if row is None else _pair(row)
 

@@ -121,7 +121,7 @@ def test_one_function_gives_every_error_its_sentence_and_exit_code(error, senten
     assert explain(error) == (sentence, code)
 
 
-BROKEN = 'import syncengine.app\nsyncengine.app.App.status = lambda self: {}["canary-\\x1b[2J"]\n'
+BROKEN = 'import syncengine.app.desk\nsyncengine.app.desk.Desk.status = lambda self: {}["canary-\\x1b[2J"]\n'
 RUN_BROKEN = BROKEN + "from syncengine.cli.main import main\nmain()\n"
 
 

@@ -126,9 +126,9 @@ def test_chinook_is_kept_the_same(database: TestDatabase, tmp_path: Path) -> Non
     assert conflict.inbox_open == 1
     assert conflict.written == {"left.update": 1}
     with App.open(load(config, environ={}, registry=Registry.installed())) as app:
-        (entry,) = app.conflicts("employees")
+        (entry,) = app.desk.conflicts("employees")
         assert (entry.field, entry.left, entry.right) == ("title", "Left", "Right")
-        app.resolve(entry.id, "right")
+        app.desk.resolve(entry.id, "right")
     assert sync(config)["employees"].exit is Exit.DONE
     assert_same(tmp_path, database)
     assert_silent(config)

@@ -237,7 +237,7 @@ def test_a_new_email_that_an_archived_contact_has(open_shop: Open) -> None:
     assert "ada@example.com" in shop.contacts()
     shop.configure(people('deletes = "ignore"'), 'on_archived = "overwrite"')
     with shop.app() as app:
-        app.release([entry.id for entry in app.quarantine()])
+        app.desk.release([entry.id for entry in app.desk.quarantine()])
     shop.sync()
     assert "old@example.com" in shop.contacts()
     shop.assert_quiet()

@@ -190,7 +190,7 @@ def test_a_record_that_this_user_may_only_look_at_is_parked(open_shop: Open) -> 
     assert [name for (name,) in shop.rows("first_name")] == ["Ada!", "Bob!"]
     shop.server.permit(shop.contact("ada@example.com")["id"])
     with shop.app() as app:
-        app.release([entry.id for entry in app.quarantine()])
+        app.desk.release([entry.id for entry in app.desk.quarantine()])
     shop.sync()
     assert shop.contact("ada@example.com")["first_name"] == "Ada!"
     shop.assert_quiet()

@@ -245,7 +245,7 @@ def test_a_tag_that_does_not_exist_parks_the_record_until_it_does(open_shop: Ope
     assert "bob@example.com" in shop.contacts()
     shop.server.add_option(CONTACTS, "tags", "Unheard")
     with shop.app() as app:
-        app.release([entry.id for entry in app.quarantine()])
+        app.desk.release([entry.id for entry in app.desk.quarantine()])
     shop.sync()
     assert set(shop.contact("ada@example.com")["tags"]) == {"VIP", "Unheard"}
     shop.assert_quiet()

@@ -145,5 +145,5 @@ def test_what_was_learned_about_the_limit_is_remembered(open_shop: Open) -> None
         learned = app.store.runs.note("rate:crm")
         assert learned is not None
         assert float(learned) > 0
-        app.connector("crm").check()
-        assert app._pacers["crm"].learned == float(learned)
+        app.systems.connector("crm").check()
+        assert app.systems.learned_rates()["crm"] == float(learned)

@@ -83,7 +83,7 @@ def test_a_contact_whose_company_is_not_linked_yet_waits_and_is_not_blanked(open
     assert shop.rows("firm_id") == [(101,)]
     assert company_of(shop, "ada@example.com") is None
     with shop.app() as app:
-        app.release([entry.id for entry in app.quarantine()])
+        app.desk.release([entry.id for entry in app.desk.quarantine()])
     shop.sync()
     assert company_of(shop, "ada@example.com") == "Acme"
     shop.assert_quiet()

@@ -261,11 +261,11 @@ class Shop:
 
     def inbox(self) -> list[InboxEntry]:
         with self.app() as app:
-            return app.conflicts()
+            return app.desk.conflicts()
 
     def resolve(self, choice: str, entry: int = 0) -> None:
         with self.app() as app:
-            app.resolve(app.conflicts()[entry].id, choice)
+            app.desk.resolve(app.desk.conflicts()[entry].id, choice)
 
     def assert_quiet(self, *, object: str | None = None) -> None:
         """Two more runs, the second a full sweep, write nothing anywhere; counted in the CRM's log and in the tables."""

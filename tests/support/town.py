@@ -118,9 +118,9 @@ class Town:
         """A person answers every question: the left is right."""
         registry = Registry.installed()
         with App.open(load(self.folder / "syncengine.toml", environ={}, registry=registry), registry=registry) as app:
-            entries = app.conflicts()
+            entries = app.desk.conflicts()
             for entry in entries:
-                app.resolve(entry.id, "left")
+                app.desk.resolve(entry.id, "left")
         return len(entries)
 
     def sides(self) -> dict[str, dict[str, dict[str, str]]]:

@@ -297,7 +297,7 @@ class History:
             if choice == Pick.APART.value and entry.ask.field is not None and entry.link is not None:
                 self.world.apart.add((entry.link, entry.ask.field))
             try:
-                self.app.resolve(entry.number, choice, value)
+                self.app.desk.resolve(entry.number, choice, value)
             except Crash:
                 self._restart()
                 return
@@ -314,7 +314,7 @@ class History:
             world.tell("=== healing: no more people, no more faults")
         world.clock.time += 700.0
         world.land_all()
-        self.app.release([entry.id for entry in self.app.quarantine()])
+        self.app.desk.release([entry.id for entry in self.app.desk.quarantine()])
         quiet = 0
         for number in range(1, HEALING_ROUNDS + 1):
             world.clock.time += 60.0
