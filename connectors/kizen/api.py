@@ -170,6 +170,36 @@ class RecordsApi:
         """Archive a record: DELETE does (section 5.7)."""
         return self._write("DELETE", f"records/{_segment(path)}/{_segment(record_id)}", None)
 
+    def bulk_archive(self, object_id: str, record_ids: Sequence[str]) -> Reply:
+        """Have records archived a moment later (section 6)."""
+        body = {"record_ids": list(record_ids), "send_email_notification": False}
+        return self._write("POST", f"custom-objects/{_segment(object_id)}/bulk-archive-entity-record", body)
+
+    def bulk_change(self, object_id: str, record_ids: Sequence[str], field_id: str, value: Native) -> Reply:
+        """Have one value written into a field of records a moment later (section 6)."""
+        body = {
+            "record_ids": list(record_ids),
+            "field_id": field_id,
+            "field_value": value,
+            "field_resolution": "overwrite",
+            "send_email_notification": False,
+        }
+        return self._write("POST", f"custom-objects/{_segment(object_id)}/bulk-change-field-value", body)
+
+    def jobs(self, object_id: str, since: datetime | None) -> Found | None:
+        """The bulk calls of an object begun since a moment, as far as one page goes; None where the list is refused."""
+        params: dict[str, str | int] = {"custom_object_id": object_id, "page_size": LIST_PAGE}
+        if since is not None:
+            params["started_after"] = instant(since)
+        reply = self._read("GET", "bulk-action-progress", params)
+        if not reply.ok:
+            return None
+        body, rows = reply.json(), list(_rows(reply))
+        if not all(row.get("id") for row in rows):
+            raise reply.nonsense("its body is no list of jobs")
+        more = isinstance(body, Mapping) and bool(body.get("next"))
+        return Found(rows=rows, count=len(rows), more=more, date=http_date(reply.headers.get("date", "")))
+
     def unarchive(self, path: str, record_id: str) -> Reply:
         """Bring an archived record back (section 5.9)."""
         return self._write("PATCH", f"records/{_segment(path)}/{_segment(record_id)}/unarchive", None)

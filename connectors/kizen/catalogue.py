@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connectors.kizen.api import RecordsApi
-from connectors.kizen.metadata import FieldInfo, ObjectInfo, Option, fields_from, options_from, resource_of
+from connectors.kizen.metadata import FieldInfo, ObjectInfo, Option, fields_from, is_record_id, options_from, resource_of
 from syncengine.connector import Resource
-from syncengine.errors import NotFound, ProtocolError, ResourceError
+from syncengine.errors import AuthError, NotFound, ProtocolError, ResourceError
 
 
 class Catalogue(Mapping[str, Resource]):
@@ -28,6 +28,7 @@ class Catalogue(Mapping[str, Resource]):
         self._resources: dict[str, Resource] = {}
         self._read_before: set[str] = set()
         self._looked_again: set[str] = set()
+        self._uuids: dict[str, str | None] = {}
 
     def __getitem__(self, name: str) -> Resource:
         if name not in self._resources:
@@ -73,6 +74,20 @@ class Catalogue(Mapping[str, Resource]):
         """What is there this very moment."""
         self._infos.pop(name, None)
         return self.info(name)
+
+    def known(self, name: str) -> ObjectInfo | None:
+        """What is known of an object without a call."""
+        return self._infos.get(name)
+
+    def uuid(self, info: ObjectInfo) -> str | None:
+        """The UUID of any object, contacts included; None where the platform does not tell it."""
+        if info.path not in self._uuids:
+            try:
+                found = info.id or str(self._item(info.path).get("id") or "")
+            except (NotFound, AuthError, ProtocolError):
+                found = ""
+            self._uuids[info.path] = found if is_record_id(found) else None
+        return self._uuids[info.path]
 
     def object_id(self, info: ObjectInfo) -> str | None:
         """The UUID of an object; None for contacts, whose endpoints do without."""

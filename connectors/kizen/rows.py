@@ -52,7 +52,8 @@ class RowReader:
         if not rows:
             return set()
         shown = {str(id_) for row in rows for id_ in values_of(row)}
-        return {part[0].name for part in self._parts if part is not None and part[0].id not in shown}
+        fields = [part[0] for part in self._parts if part is not None]
+        return {field.name for field in fields if field.id not in shown}
 
     def single(self, row: Row) -> Seen:
         """

@@ -66,6 +66,15 @@ class Writer:
             case _:
                 assert_never(change)
 
+    def entry(self, info: ObjectInfo, fields: Fields) -> tuple[ObjectInfo, Entry]:
+        """
+        What is sent for a single field that has a single value, and the object as it is known by then.
+
+        Raises RecordError where it can't be sent.
+        """
+        info, (entry,), _ = self._prepared(info, fields)
+        return info, entry
+
     # Create
 
     def _create(self, info: ObjectInfo, change: Create) -> Written:
@@ -75,21 +84,23 @@ class Writer:
         if not info.is_contacts and not name:
             raise Rejected(f"a record of {info.path} needs a name", field="name")
         known = isinstance(name, str) and bool(name.strip())
+        # A new record is blank by itself, and whether null is taken is not documented (section 15.7).
+        sent = tuple(entry for entry in entries if entry.value is not None)
         if known and change.upsert_on is None:
             self._make_sure_of_absence(info, str(name))
         if known and (change.upsert_on is not None or not info.is_contacts):
-            reply = self._send(entries, lambda wires: self._upsert(info, str(name), wires, entries))
+            reply = self._send(sent, lambda wires: self._upsert(info, str(name), wires, sent))
         else:
             archived = _ON_CREATE[self._on_archived]
-            reply = self._send(entries, lambda wires: self._api.add(info.path, wires, archived))
+            reply = self._send(sent, lambda wires: self._api.add(info.path, wires, archived))
         if not reply.ok:
-            raise self._refused_create(info, reply, entries, str(name) if known else None)
+            raise self._refused_create(info, reply, sent, str(name) if known else None)
         body = _answer(reply)
         id_, action = _id(reply, body), body.get("action")
         if action == "unarchived":
             # Whether the archived values or ours are in force now is not documented (section 5.11).
             with _partly_done(reply):
-                reply = self._patch(info, id_, entries)
+                reply = self._rewrite(info, id_, entries, sent)
                 body = _answer(reply, id_)
         record = _stored(body, entries)
         if stage is not None:
@@ -97,6 +108,15 @@ class Writer:
                 record = {**record, **self._move(info, id_, stage)}
         met = action in {"updated", "unarchived"} or (action is None and change.upsert_on is not None and reply.status == 200)
         return Written(key=change.key, id=id_, record=record, met=met)
+
+    def _rewrite(self, info: ObjectInfo, id_: str, entries: Sequence[Entry], filled: Sequence[Entry]) -> Reply:
+        """Write all that a restored record is to hold; without its blanks where the platform does not take those."""
+        try:
+            return self._patch(info, id_, entries)
+        except Rejected:
+            if len(filled) == len(entries):
+                raise
+            return self._patch(info, id_, filled)
 
     def _make_sure_of_absence(self, info: ObjectInfo, name: str) -> None:
         holder = self._holder(info, name)
@@ -114,16 +134,20 @@ class Writer:
         return self._api.upsert(info.path, name, wires, archived=archived, all_fields=_may_ask_for_all(entries))
 
     def _refused_create(self, info: ObjectInfo, reply: Reply, entries: Sequence[Entry], name: str | None) -> ConnectorError:
-        error = error_of(reply, entries, info.identifier, Doing.CREATE)
+        return self._or_taken(info, reply, error_of(reply, entries, info.identifier, Doing.CREATE), name)
+
+    def _or_taken(
+        self, info: ObjectInfo, reply: Reply, error: ConnectorError, name: str | None, *, by: str | None = None
+    ) -> ConnectorError:
+        """The error of a refused name or email: not every refusal for a twin says so by a code, and none names the other one."""
         doubtful = isinstance(error, AlreadyExists) or (type(error) is Rejected and error.field in {None, _name(info.identifier)})
         if name is None or reply.status not in {400, 409} or not doubtful:
             return error
-        # Not every refusal for a twin says so by a code, and none says which record it is.
         try:
             holder = self._holder(info, name)
         except ConnectorError:
             return error
-        if holder is None:
+        if holder is None or holder == by:
             return error
         return AlreadyExists(str(error), field=_name(info.identifier), id=holder)
 
@@ -151,7 +175,9 @@ class Writer:
         )
         if not reply.ok:
             doing = Doing.RENAME if renames and archived is None else Doing.WRITE
-            raise error_of(reply, entries, info.identifier, doing)
+            error = error_of(reply, entries, info.identifier, doing)
+            wanted = next((entry.value for entry in entries if entry.field == info.identifier), None)
+            raise self._or_taken(info, reply, error, wanted if isinstance(wanted, str) else None, by=id_)
         return reply
 
     def _move(self, info: ObjectInfo, id_: str, stage: tuple[FieldInfo, str]) -> dict[str, Native]:
@@ -161,7 +187,7 @@ class Writer:
             if reply.status == 400:
                 raise Rejected(f"{reply.place} answered 400: the platform does not take this stage", field=field.name)
             raise error_of(reply, (), info.identifier, Doing.WRITE)
-        return _stored(_answer(reply, id_), [Entry(field=field, key="value", value=stage_id)])
+        return _stored(_answer(reply, id_, unnamed=True), [Entry(field=field, key="value", value=stage_id)])
 
     def _archive(self, info: ObjectInfo, change: Archive) -> Written:
         reply = self._api.archive(info.path, change.id)
@@ -243,10 +269,16 @@ def _may_ask_for_all(entries: Sequence[Entry]) -> bool:
     return not any(entry.field.hidden for entry in entries)
 
 
-def _answer(reply: Reply, id_: str | None = None) -> Mapping[str, Any]:
-    """The record in the answer to a write. Raises OutcomeUnknown where it is none, or another one."""
+def _answer(reply: Reply, id_: str | None = None, *, unnamed: bool = False) -> Mapping[str, Any]:
+    """
+    The record in the answer to a write; it may be empty, and `unnamed` where its shape is not documented.
+
+    Raises OutcomeUnknown where it is none, or another one: some gateways answer 200 with an error in it.
+    """
     body = reply.json() if reply.body else {}
-    if not isinstance(body, Mapping) or (id_ is not None and body and str(body.get("id", id_)).lower() != id_.lower()):
+    if not isinstance(body, Mapping):
+        raise reply.nonsense("its body is not the record written")
+    if id_ is not None and reply.body and str(body.get("id", id_ if unnamed else "")).lower() != id_.lower():
         raise reply.nonsense("its body is not the record written")
     return body
 

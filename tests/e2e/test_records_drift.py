@@ -206,3 +206,69 @@ def test_a_record_that_is_being_archived_just_now_waits_for_the_next_run(open_sh
     shop.sync()
     assert shop.contact("ada@example.com")["first_name"] == "Augusta"
     shop.assert_quiet()
+
+
+class Vanishing:
+    """Ada and Bob in sync; once armed, the nickname is removed while the next call of a kind is under way, metadata long read."""
+
+    def __init__(self, open_shop: Open, **switches: object) -> None:
+        self.steps: list[Callable[[], None]] = []
+        self.shop = filled(open_shop, switches=switches, between=lambda: self.steps.pop()() if self.steps else None)
+
+    def arm(self, method: str, path: str) -> None:
+        self.steps.append(lambda: self.shop.server.remove_field(CONTACTS, "nickname"))
+        self.shop.server.fault("latency", method=method, path=path)
+
+    def assert_nothing_cleared(self, notes: str = "AB") -> None:
+        """Nothing is cleared, in this run and later ones; from the next run on the nickname is drift and nothing else."""
+        assert not self.steps
+        for _ in range(3):
+            assert self.shop.rows("note, level") == [(notes[0], "Gold"), (notes[1], "Silver")]
+            self.shop.sync()
+        self.shop.assert_quiet()
+
+
+@pytest.mark.parametrize("blanks", ["omit", "include"])
+def test_a_field_removed_before_a_read_by_id_clears_nothing(open_shop: Open, blanks: str) -> None:
+    """It vanishes between the listing and the read right before a write, which leaves it out like a blank."""
+    vanishing = Vanishing(open_shop, get_blanks=blanks, search_blanks=blanks)
+    shop = vanishing.shop
+    vanishing.arm("GET", "/records/client_client/")
+    shop.sql("UPDATE people SET first_name='Augusta' WHERE first_name='Ada'")
+    report = shop.run()["people"]
+    assert not report.error, report.error
+    assert shop.contact("ada@example.com")["first_name"] == "Augusta"
+    vanishing.assert_nothing_cleared()
+
+
+def test_a_field_removed_before_our_own_write_of_it_clears_nothing(open_shop: Open) -> None:
+    """The record is read, then the field goes, then we write it: refused, and our side keeps what it has."""
+    vanishing = Vanishing(open_shop)
+    vanishing.arm("PATCH", "/records/client_client/")
+    vanishing.shop.sql("UPDATE people SET note='X' WHERE first_name='Ada'")
+    vanishing.shop.run()
+    vanishing.assert_nothing_cleared("XB")
+
+
+def test_a_field_removed_before_records_in_doubt_are_read_clears_nothing(open_shop: Open) -> None:
+    """Records whose last write was never answered are read by id at the start of a run."""
+    vanishing = Vanishing(open_shop)
+    shop = vanishing.shop
+    shop.server.fault("reset", method="PATCH", committed=True, times=None)
+    shop.sql("UPDATE people SET first_name = first_name || '!'")
+    shop.run()
+    shop.server.calm()
+    shop.later(70)
+    vanishing.arm("GET", "/records/client_client/")
+    shop.run()
+    vanishing.assert_nothing_cleared()
+
+
+def test_a_blank_that_is_one_still_travels(open_shop: Open) -> None:
+    """A person clears a nickname: the answers leave it out just the same, the metadata still has it, and our side is cleared."""
+    shop = filled(open_shop, switches={"search_blanks": "omit"})
+    for one in shop.server.records(CONTACTS):
+        shop.server.edit(one["id"], nickname=None)
+    shop.sync()
+    assert shop.rows("note, level") == [(None, "Gold"), (None, "Silver")]
+    shop.assert_quiet()

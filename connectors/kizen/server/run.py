@@ -93,7 +93,9 @@ class _Server(uvicorn.Server):
         """Stop soon; callable from any thread."""
         self.should_exit = True
         if self._loop is not None and self._wake is not None:
-            self._loop.call_soon_threadsafe(self._wake.set)
+            # The loop looks at `should_exit` by itself, too, and may be closed by now: then it has stopped.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake.set)
 
 
 class RecordsServer(Hands):

@@ -75,6 +75,35 @@ def writing(kizen: Kizen) -> object:
     return said
 
 
+class Open:
+    """A gate for a server whose bulk calls take effect at once."""
+
+    def before(self) -> None: ...
+
+    def after(self, status: int | None, retry_after: float | None) -> None: ...
+
+    def pause(self, seconds: float) -> None: ...
+
+
+def together(kizen: Kizen) -> object:
+    """Eight of one kind: made, changed in one call, archived in one call."""
+    kizen.gate = Open()
+    made = [
+        outcome
+        for number in range(8)
+        for outcome in kizen.write(CONTACTS, [Create(key=str(number), fields={"email": f"p{number}@example.com"})])
+    ]
+    ids = [outcome.id for outcome in made if isinstance(outcome, Written)]
+    said: list[object] = [len(ids)]
+    for changes in (
+        [Update(key=id_, id=id_, fields={"last_name": "Same"}) for id_ in ids],
+        [Archive(key=id_, id=id_) for id_ in ids],
+    ):
+        (call,) = kizen.combine(CONTACTS, changes)
+        said.append({type(outcome).__name__ for outcome in kizen.write(CONTACTS, call)})
+    return said
+
+
 EXPECTED: Final[Mapping[Callable[[Kizen], object], object]] = {
     reading: (
         "Kizen business Local business",
@@ -92,6 +121,7 @@ EXPECTED: Final[Mapping[Callable[[Kizen], object], object]] = {
         "NotFound",
         None,
     ],
+    together: [8, {"Written"}, {"Written"}],
 }
 
 
@@ -142,7 +172,7 @@ def main() -> None:
         tape = FOLDER / f"{scene.__name__}.yaml"
         tape.unlink(missing_ok=True)
         with (
-            RecordsServer(data=DOCUMENT, clock=_frozen, page=False) as server,
+            RecordsServer(data=DOCUMENT, clock=_frozen, switches={"bulk_delay": 0}, page=False) as server,
             recorder("once").use_cassette(tape.name),
             closing(connect(server.url, server.credentials.headers)) as kizen,
         ):

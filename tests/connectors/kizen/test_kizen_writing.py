@@ -74,7 +74,7 @@ def test_a_twin_that_comes_between_the_look_and_the_write_is_met_and_not_doubled
     for resource, key in ((CONTACTS, "email"), (COMPANIES, "name")):
         crm = start()
         crm.kizen.resources()[resource]
-        look = crm.kizen._parts[0].lookup
+        look = crm.kizen._open().api.lookup
 
         def race(*given: Any, _crm: Crm = crm, _look: Any = look, _of: tuple[str, str] = (resource, key)) -> Reply:
             reply = _look(*given)
@@ -82,7 +82,7 @@ def test_a_twin_that_comes_between_the_look_and_the_write_is_met_and_not_doubled
                 _crm.server.add_record(_of[0], {_of[1]: "ada@example.com"})
             return reply
 
-        crm.kizen._parts[0].lookup = race
+        crm.kizen._open().api.lookup = race
         outcome = crm.outcome(resource, create(**{key: "ada@example.com"}))
         (there,) = crm.server.records(resource)
         if isinstance(outcome, Failed):
@@ -269,12 +269,13 @@ def test_a_value_that_the_platform_does_not_take_names_its_field_and_shows_no_va
 
 @pytest.mark.parametrize("positional", ["coded", "plain"])
 def test_a_taken_email_is_already_exists_with_its_field(start: Callable[..., Crm], positional: str) -> None:
+    """A refusal without a code says nothing: the holder is looked up, and named."""
     crm = start(switches={"positional_errors": positional})
-    crm.server.add_record(CONTACTS, email="ada@example.com")
+    ada = crm.server.add_record(CONTACTS, email="ada@example.com")
     other = crm.server.add_record(CONTACTS, email="bo@example.com")
     error = crm.error(CONTACTS, update(other, email="ada@example.com"))
-    assert isinstance(error, AlreadyExists if positional == "coded" else Rejected)
-    assert error.field == "email"
+    assert isinstance(error, AlreadyExists)
+    assert (error.id, error.field) == (ada, "email")
 
 
 def test_a_record_that_may_only_be_looked_at_is_refused_and_others_go_on(crm: Crm) -> None:
@@ -441,3 +442,23 @@ def test_a_key_that_is_revoked_stops_the_side(crm: Crm) -> None:
     crm.kizen._http._headers["X-API-KEY"] = "revoked"
     with pytest.raises(AuthError):
         crm.kizen.write(CONTACTS, [create(email="ada@example.com")])
+
+
+def test_a_member_that_this_user_may_not_see_is_named_as_the_reason(crm: Crm) -> None:
+    """Without the right to see the team the platform shows nobody but oneself: nothing is sent."""
+    crm.server.switch("team_visible", False)
+    error = crm.error(THINGS, create(name="Box", keeper="bob@example.com"))
+    assert isinstance(error, Rejected)
+    assert error.field == "keeper"
+    assert crm.server.records(THINGS) == []
+
+
+def test_a_create_sends_no_blanks(start: Callable[..., Crm]) -> None:
+    """A new record is blank by itself, and not every platform takes null; what is told as stored holds the blanks all the same."""
+    crm = start({"on_archived": "unarchive"}, switches={"null_clears": False})
+    made = crm.written(CONTACTS, create(email="ada@example.com", birthday=None, first_name="Ada"))
+    assert made.record == {"email": "ada@example.com", "birthday": None, "first_name": "Ada"}
+    crm.written(CONTACTS, archive(made.id))
+    again = crm.written(CONTACTS, create(email="ada@example.com", birthday=None, first_name="Augusta"))
+    assert (again.id, again.met) == (made.id, True)
+    assert crm.server.record(made.id)["first_name"] == "Augusta"
