@@ -87,6 +87,7 @@ class SqlConnector:
         self._database = database
         self._tables = Tables(database, options)
         self._writers: dict[str, Writer] = {}
+        self.deadline = max(60.0, options.timeout)
 
     def check(self) -> Account:
         dialect = self._database.dialect

@@ -72,7 +72,7 @@ class SqlOptions(BaseModel):
     overlap: float | None = Field(default=None, ge=0, le=86_400)
     timezone: Zone = None
     page_size: int = Field(default=2000, ge=1, le=100_000)
-    timeout: float = Field(default=300.0, gt=0)
+    timeout: float = Field(default=60.0, gt=0, le=600)
     lock_timeout: float = Field(default=5.0, gt=0)
     tables: dict[str, TableOptions] = Field(default_factory=dict)
 
