@@ -48,6 +48,9 @@ _BROKEN: Final = (
     httpcore.ProxyError,
 )
 
+# httpx names most of what is no address, and lets the rest out of the library for international names.
+_NO_ADDRESS: Final = (httpx.InvalidURL, ValueError)
+
 
 class PlainHttp(Enum):
     """Where `http://` is allowed: nobody else hears it on loopback."""
@@ -69,12 +72,15 @@ class Gate(Protocol):
     """
     Who decides when a call may go: handed in by the pacing wrapper, asked around every single request.
 
-    `before` may wait, or refuse by raising: nothing was sent then. `after` hears the status, None where none came.
+    `before` may wait, or refuse by raising: nothing was sent then. `after` hears the status, None where none came. `pause` lets
+    seconds pass before a request that would come too early, as for the result of a job; connectors do not sleep themselves.
     """
 
     def before(self) -> None: ...
 
     def after(self, status: int | None, retry_after: float | None) -> None: ...
+
+    def pause(self, seconds: float) -> None: ...
 
 
 class HttpClient:
@@ -121,12 +127,13 @@ class HttpClient:
         *,
         params: Mapping[str, str | int | bool] | None = None,
         body: object = None,
+        content: bytes | None = None,
     ) -> Reply:
         """
         Send one request and return the definite answer to it: 2xx, or a refusal (4xx) by which nothing was done.
 
         `path` is relative to the base url, or an absolute link of the same origin. `params` are only for a path without a
-        query. `body` goes out as JSON (floats must be finite).
+        query. `body` goes out as JSON (floats must be finite), `content` as it is, for JSON that is signed.
 
         Raises `TransientError` where nothing was sent or done, and for a read without an answer; `OutcomeUnknown` where a
         write may have happened; `AuthError` for refused credentials; `ProtocolError` for a far side that is not who it
@@ -135,7 +142,8 @@ class HttpClient:
         url = self._url(path)
         if params:
             url = url.copy_merge_params(params)
-        content = None if body is None else json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+        if body is not None:
+            content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
         for _ in range(_MAX_REDIRECTS + 1):
             reply, location = self._exchange(effect, method, url, content)
             if location is None:
@@ -143,7 +151,11 @@ class HttpClient:
             scheme = location.partition(":")[0].lower() if ":" in location.partition("/")[0] else ""
             if scheme not in ("", "http", "https"):
                 raise ProtocolError(f"{reply.place} redirects to a {scheme} address; check the url of the system")
-            url = self._url(str(url.join(location)))
+            try:
+                target = str(url.join(location))
+            except _NO_ADDRESS:
+                raise ProtocolError(f"{reply.place} redirects to what is no address; check the url of the system") from None
+            url = self._url(target)
         raise ProtocolError(f"{reply.place} redirects in a circle; check the url of the system")
 
     def _exchange(self, effect: Effect, method: str, url: httpx.URL, content: bytes | None) -> tuple[Reply, str | None]:
@@ -190,9 +202,10 @@ class HttpClient:
             return httpx.URL(f"{str(self._base).rstrip('/')}/{path.lstrip('/')}")
         try:
             link = httpx.URL(path)
-        except httpx.InvalidURL:
+            origin = _origin(link)
+        except _NO_ADDRESS:
             raise ProtocolError(f"{self._base.host} sent a link that is no address") from None
-        if _origin(link) != _origin(self._base) or link.userinfo:
+        if origin != _origin(self._base) or link.userinfo:
             elsewhere = f"{link.scheme}://{link.host}"
             raise ProtocolError(
                 f"{self._base.host} sent a link to another place ({elsewhere}); it is not followed, because our credentials "
@@ -237,7 +250,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _base_url(text: str, plain_http: PlainHttp) -> httpx.URL:
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+        _origin(url)
+    except _NO_ADDRESS:
         url = httpx.URL("")
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
         wrong = "this is no address of an API"

@@ -394,6 +394,9 @@ def test_an_answer_with_more_than_it_announced_does_not_reach_the_next_call(
         "http://10.0.0.1/api",
         "http://127.0.0.1.example.com/api",
         "http://[::1",
+        "https://xn--crm-example.com",
+        "https://0177.0.0.1",
+        "https://crm.example.com\r\nX-Evil: 1",
     ],
 )
 def test_addresses_that_must_not_be_used_are_refused_before_anything_is_sent(url: str) -> None:
