@@ -6,15 +6,14 @@ Each works on the file alone, without the config and the systems, and refuses wh
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from syncengine.errors import StateError
+from syncengine.store.copying import copy, moment, told
 from syncengine.store.database import Database, corrupt, unusable
 from syncengine.store.identity import Access, Identity, Verdict, create, inspect, sync_folder
 from syncengine.store.invariants import Finding, Gravity, examine
@@ -44,30 +43,8 @@ def backup(path: Path, target: Path, *, now: float) -> None:
     Raises StateError where the state cannot be read or the target is there already.
     """
     _prove_there(path)
-    if target.exists() or target.is_symlink():
-        msg = f"{target}: this file exists already; name a new one for the backup"
-        raise StateError(msg)
-    fresh = target.with_name(f"{target.name}.part")
-    with _open(path, Access.READ) as database, _told(fresh):
-        fresh.unlink(missing_ok=True)
-        create(fresh)
-        with closing(sqlite3.connect(fresh, isolation_level=None)) as connection:
-            database.connection.backup(connection)
-            copy = Database(connection, path=fresh)
-            identity = Identity(copy, fresh)
-            copy.execute("PRAGMA journal_mode=DELETE")
-            with copy.transaction():
-                identity.put("backup", _moment(now))
-                for mark in identity.writers():
-                    identity.drop(mark)
-        try:
-            # A link refuses a target that appeared meanwhile, which a rename would replace.
-            os.link(fresh, target)
-            fresh.unlink()
-            sync_folder(target.parent)
-        except OSError as error:
-            msg = f"{target}: the backup cannot be put there ({error.strerror}); it is kept as {fresh}"
-            raise StateError(msg) from error
+    with _open(path, Access.READ) as database:
+        copy(database.connection, target, now=now)
 
 
 def check(path: Path, *, now: float) -> tuple[Finding, ...]:
@@ -114,7 +91,7 @@ def rebuild(path: Path, *, now: float) -> Rebuilt:
     unread, links, doubtful = "", 0, 0
     try:
         create(fresh)
-        with _told(path), closing(connect(fresh, Access.WRITE)) as new:
+        with told(path), closing(connect(fresh, Access.WRITE)) as new:
             new.execute("PRAGMA journal_mode=WAL")
             new.prepare()
             Identity(new, fresh).begin()
@@ -126,7 +103,7 @@ def rebuild(path: Path, *, now: float) -> Rebuilt:
                     links, doubtful = _take_over(old, new)
             except _Unreadable as error:
                 unread = str(error)
-        with _told(path):
+        with told(path):
             old_path = _put_away(path, now)
             fresh.rename(path)
             sync_folder(path.parent)
@@ -164,17 +141,6 @@ class _Empty(StateError):
 
 class _Unreadable(StateError):
     """The file is no database any more; there is nothing to take over."""
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise unusable(path, error) from error
-    except OSError as error:
-        msg = f"{error.filename or path}: {error.strerror}; nothing was lost, free space or change permissions, and run again"
-        raise StateError(msg) from error
 
 
 @contextmanager
@@ -228,12 +194,23 @@ def _take_over(old: Database, new: Database) -> tuple[int, int]:
             "SELECT pair, left_id, right_id FROM former",
         ):
             new.executemany("INSERT OR IGNORE INTO former (pair, left_id, right_id) VALUES (?,?,?)", old.execute(source))
+        _take_over_events(old, new)
     return int(new.value("SELECT count(*) FROM former")), doubtful
+
+
+def _take_over_events(old: Database, new: Database) -> None:
+    """Copy what was sent to us: it is nowhere else. A state of an older schema has none."""
+    for table in ("event", "event_record"):
+        if old.value("SELECT 1 FROM sqlite_master WHERE name=?", (table,)):
+            names = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+            marks = ",".join("?" * len(names))
+            rows = old.execute(f"SELECT {','.join(names)} FROM {table}")
+            new.executemany(f"INSERT INTO {table} ({','.join(names)}) VALUES ({marks})", rows)
 
 
 def _put_away(path: Path, now: float) -> Path:
     """Rename the old state and its logs; the logs first, because a log must never meet another database."""
-    stem = f"{path.name}.{_moment(now).replace(':', '')}"
+    stem = f"{path.name}.{moment(now).replace(':', '')}"
     old = path.with_name(stem)
     number = 1
     while old.exists():
@@ -249,7 +226,3 @@ def _put_away(path: Path, now: float) -> Path:
 def _discard(path: Path) -> None:
     for suffix in ("", *_LOGS):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-
-
-def _moment(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database as UtilsDatabase
-
 from syncengine.core.model import Side
 from syncengine.errors import StateError, StateLocked
 from syncengine.store.identity import REBUILD, Identity
@@ -24,6 +22,9 @@ CommitHook = Callable[[str], None]
 """Called around every commit with "before" or "after": the simulator's kill points."""
 
 _LARGEST = 2**63 - 1
+
+_MANY = 20
+"""Rows from which a transaction is cheaper than none."""
 
 _TROUBLE = frozenset(
     {
@@ -58,6 +59,30 @@ def unpack(stored: str | int | None) -> str | None:
 def end_of(pair: int, side: Side) -> int:
     """The number of one side of a pair, as in the table `record`."""
     return 2 * pair + (side is Side.RIGHT)
+
+
+class Transaction:
+    """One atomic change, as a context; not a generator, for there is one around everything that a run remembers."""
+
+    __slots__ = ("_before", "_database", "_is_outer")
+
+    def __init__(self, database: Database, before: Callable[[], None] | None) -> None:
+        self._database = database
+        self._before = before
+        self._is_outer = False
+
+    def __enter__(self) -> None:
+        self._is_outer = self._database.begin()
+        if self._before is not None:
+            try:
+                self._before()
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._is_outer:
+            self._database.end(error)
 
 
 class Database:
@@ -96,40 +121,70 @@ class Database:
         self.execute("PRAGMA cache_size=-16000")
         if self.value("PRAGMA user_version") < SCHEMA_VERSION:
             with self.transaction():
-                self._migrate()
+                self.migrate()
         self.connection.executescript(STAGING)
 
-    def _migrate(self) -> None:
+    def migrate(self) -> None:
+        """Bring the schema up to date; inside a transaction."""
         if self.value("PRAGMA user_version") < SCHEMA_VERSION:  # unless another process was faster
             self.execute(f"PRAGMA application_id={APPLICATION_ID:d}")
-            migrations.apply(UtilsDatabase(self.connection))
+            from sqlite_utils import Database as UtilsDatabase
+
+            migrations().apply(UtilsDatabase(self.connection))
             self.execute(f"PRAGMA user_version={SCHEMA_VERSION:d}")
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """One atomic change; anything raised inside undoes it. Nested use joins the outer transaction."""
+    def transaction(self, before: Callable[[], None] | None = None) -> Transaction:
+        """
+        One atomic change; anything raised inside undoes it. Nested use joins the outer transaction.
+
+        `before` is called first thing inside it.
+        """
+        return Transaction(self, before)
+
+    def begin(self) -> bool:
+        """Begin a transaction; False where there is one already."""
         if self._depth:
-            yield
-            return
+            return False
         with self.translated():
             self.execute("BEGIN IMMEDIATE")
-            self._depth = 1
+        self._depth = 1
+        return True
+
+    def end(self, error: BaseException | None) -> None:
+        """End the transaction that `begin` began: committed, or undone where there was an error. Raises what went wrong here."""
+        failure = error
+        if failure is None:
             try:
-                yield
                 if self._on_commit is not None:
                     self._on_commit("before")
                 self.execute("COMMIT")
                 self._commits += 1
-            except BaseException:
-                # A disk in trouble may refuse this too; the transaction ends with the connection then.
-                with suppress(sqlite3.OperationalError):
-                    if self.connection.in_transaction:
-                        self.execute("ROLLBACK")
-                raise
-            finally:
-                self._depth = 0
-        if self._on_commit is not None:
+            except BaseException as refused:  # noqa: BLE001 - raised again below, once it is undone
+                failure = refused
+        self._depth = 0
+        if failure is not None:
+            # A disk in trouble may refuse this too; the transaction ends with the connection then.
+            with suppress(sqlite3.OperationalError):
+                if self.connection.in_transaction:
+                    self.execute("ROLLBACK")
+        if (explained := self.explained(failure)) is not None:
+            raise explained from failure
+        if failure is not None and failure is not error:
+            raise failure
+        if failure is None and self._on_commit is not None:
             self._on_commit("after")
+
+    @contextmanager
+    def scratch(self, rows: int) -> Iterator[None]:
+        """Put this many rows into temporary tables: on their own, each would be a transaction with a journal file."""
+        if rows < _MANY or self.connection.in_transaction:
+            yield
+            return
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -84,13 +84,19 @@ class Inbox:
         rows = self._db.execute("SELECT link FROM inbox WHERE pair=? AND status='open' AND kind='delete'", (pair,))
         return {row[0] for row in rows}
 
-    def entries(self, pair: int | None = None) -> list[Entry]:
-        """The open entries (those with a choice not yet acted on included), oldest first."""
+    def entries(self, pair: int | None = None, *, after: int = 0, limit: int = -1) -> list[Entry]:
+        """The open entries (those with a choice not yet acted on included), oldest first; `limit` -1 is all of them."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM inbox WHERE status IN ('open','chosen') AND (? IS NULL OR pair=?) ORDER BY id",
-            (pair, pair),
+            f"SELECT {_COLUMNS} FROM inbox WHERE status IN ('open','chosen') AND (? IS NULL OR pair=?) AND id>? "
+            "ORDER BY id LIMIT ?",
+            (pair, pair, after, limit),
         )
         return [_entry(row) for row in rows]
+
+    def get(self, number: int) -> Entry | None:
+        """An open entry; None where it is closed, or never was."""
+        row = self._db.one(f"SELECT {_COLUMNS} FROM inbox WHERE id=? AND status IN ('open','chosen')", (number,))
+        return None if row is None else _entry(row)
 
     def subjects(self, pair: int, prefix: str) -> set[str]:
         """The subjects with an open entry that start so."""

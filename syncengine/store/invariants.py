@@ -12,6 +12,7 @@ from enum import Enum
 from syncengine.core.codec import decode
 from syncengine.core.model import Guards, Side
 from syncengine.store.database import Database
+from syncengine.store.links import shadows
 from syncengine.store.process import is_dead, shown
 
 _DAY = 86_400.0
@@ -88,13 +89,13 @@ def _shadows(database: Database) -> Iterator[str]:
     for link, left, right, *unconfirmed in rows:
         wrong = ""
         try:
-            shadows = [{} if shadow is None else decode(shadow) for shadow in (left, right)]
+            both = shadows(left, right) if (left is None) == (right is None) else ({}, {})
         except ValueError:
             wrong = f"link {link}: a shadow cannot be read"
         else:
-            if bool(shadows[0]) != bool(shadows[1]):
+            if (left is None) != (right is None):
                 wrong = f"link {link}: one side has a shadow, the other has none"
-            for shadow, names in zip(shadows, unconfirmed, strict=True):
+            for shadow, names in zip(both, unconfirmed, strict=True):
                 if names and not set(names.split("\n")) <= set(shadow):
                     wrong = f"link {link}: a field waits to be confirmed but is not in the shadow"
         if wrong:
@@ -111,14 +112,15 @@ def _effects(database: Database) -> Iterator[str]:
     """
     count = 0
     rows = database.execute(
-        "SELECT i.id, i.side, i.payload, CASE i.side WHEN 'left' THEN l.left_shadow ELSE l.right_shadow END "
+        "SELECT i.id, i.side, i.payload, l.left_shadow, l.right_shadow "
         "FROM intent i JOIN link l ON l.id=i.link AND l.state='live' "
         "WHERE i.op='update' AND i.state='done' AND i.record=CASE i.side WHEN 'left' THEN l.left_id ELSE l.right_id END"
     )
-    for intent, side, payload, shadow in rows:
+    for intent, side, payload, left, right in rows:
         wrong = ""
         try:
-            missing = set() if shadow is None else set(decode(payload)) - set(decode(shadow))
+            known = dict(zip(("left", "right"), shadows(left, right), strict=True))[side]
+            missing = set(decode(payload)) - set(known) if known else set()
         except ValueError:
             wrong = f"write {intent}: its payload or its shadow cannot be read"
         else:

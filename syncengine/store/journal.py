@@ -10,10 +10,13 @@ from typing import Any
 import orjson
 
 from syncengine.connector import Fields, Native
-from syncengine.core.codec import decode, encode
+from syncengine.core.codec import decode, decode_beside, encode, encode_beside
 from syncengine.core.decision import Op
 from syncengine.core.model import Side
 from syncengine.store.database import Database, pack, unpack
+
+OPEN = "state IN ('sent','unknown','parked')"
+"""What an intent is whose outcome is not proved; word for word the condition of the index `intent_open`."""
 
 
 class IntentState(Enum):
@@ -26,12 +29,14 @@ class IntentState(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class Intent:
     """
     One write, as committed before its first byte left.
 
-    `payload`: native values to store. `before`: those they replace. `source`: the other side's values they came from.
+    `payload`: native values to store. `before`: those they replace. `source`: the other side's values they came from. `record`:
+    the id of the record; of a create, that of the record which is made anew by it, if any.
     `newest`: the highest record number of the side then, so that what appeared later can be told; `upto`: the highest one when a
     create was parked, so that what appeared later still is nobody's concern. `sent_at`: epoch
     seconds of the last send. `result`: the id the system gave.
@@ -103,8 +108,8 @@ class Journal:
                     intent.label,
                     encode(intent.payload),
                     encode(intent.before),
-                    encode(intent.source),
-                    orjson.dumps(dict(intent.whys)).decode(),
+                    encode_beside(intent.source, intent.payload),
+                    _told(intent.whys, intent.payload),
                     intent.version,
                     intent.newest,
                     intent.state.value,
@@ -139,31 +144,59 @@ class Journal:
 
     def presume_sent(self, pair: int, *, run: int, at: float) -> None:
         """What an earlier run that died may have sent at any moment until `at` is in doubt as from then."""
-        self._db.execute("UPDATE intent SET state='unknown', sent_at=? WHERE pair=? AND state='sent' AND run<>?", (at, pair, run))
+        self._db.execute(
+            "UPDATE intent INDEXED BY intent_open SET state='unknown', sent_at=? "
+            f"WHERE {OPEN} AND pair=? AND state='sent' AND run<>?",
+            (at, pair, run),
+        )
 
     def resent(self, number: int, at: float) -> None:
         """Note, before it goes out, that an intent is sent once more: the clock of late arrivals starts again."""
         self._db.execute("UPDATE intent SET state='sent', sent_at=? WHERE id=?", (at, number))
 
+    def not_resent(self, number: int, at: float) -> None:
+        """The last send turned out to be none: the intent is in doubt as from the one before."""
+        self._db.execute("UPDATE intent SET state='unknown', sent_at=? WHERE id=?", (at, number))
+
     def unresolved(self, pair: int) -> list[Intent]:
         """Every intent whose outcome is not proved."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM intent WHERE pair=? AND state IN ('sent','unknown','parked') ORDER BY id", (pair,)
+            f"SELECT {_COLUMNS} FROM intent INDEXED BY intent_open WHERE {OPEN} AND pair=? ORDER BY id", (pair,)
         )
         return [_intent(row) for row in rows]
+
+    def replaced(self, pair: int, *, after: int) -> tuple[dict[Side, set[str]], int]:
+        """
+        The ids whose record was made anew under another one, by intents above the number `after`; and up to which number all of
+        them are known: what is still in doubt may turn out to be one more.
+        """
+        found: dict[Side, set[str]] = {Side.LEFT: set(), Side.RIGHT: set()}
+        newest, doubtful = self._db.execute(
+            "SELECT coalesce(max(id), 0), min(CASE WHEN state IN ('sent','unknown','parked') THEN id END) FROM intent WHERE id>?",
+            (after,),
+        ).fetchone()
+        upto = max(after, newest if doubtful is None else doubtful - 1)
+        for side, record in self._db.execute(
+            "SELECT side, record FROM intent WHERE id>? AND pair=? AND op='create' AND state='done' AND record IS NOT NULL",
+            (after, pair),
+        ):
+            found[Side(side)].add(str(unpack(record)))
+        return found, upto
 
     def doubtful_keys(self, pairs: Sequence[str], side: Side) -> set[str]:
         """The match keys of creates in doubt on this side of these pairs (by name)."""
         rows = self._db.execute(
-            "SELECT i.match_key FROM intent i JOIN pair p ON p.id=i.pair WHERE p.name IN (SELECT value FROM json_each(?)) "
-            "AND i.side=? AND i.op='create' AND i.state IN ('sent','unknown','parked') AND i.match_key IS NOT NULL",
+            "SELECT match_key FROM intent INDEXED BY intent_open "
+            f"WHERE {OPEN} AND pair IN (SELECT id FROM pair WHERE name IN (SELECT value FROM json_each(?))) "
+            "AND side=? AND op='create' AND match_key IS NOT NULL",
             (orjson.dumps(list(pairs)), side.value),
         )
         return {row[0] for row in rows}
 
-    def of_run(self, run: int) -> Iterator[Intent]:
-        """The intents of a run, in order."""
-        for row in self._db.execute(f"SELECT {_COLUMNS} FROM intent WHERE run=? ORDER BY id", (run,)):
+    def of_run(self, run: int, *, after: int = 0, limit: int = -1) -> Iterator[Intent]:
+        """The intents of a run, in order; `limit` -1 is all of them."""
+        sql = f"SELECT {_COLUMNS} FROM intent WHERE run=? AND id>? ORDER BY id LIMIT ?"
+        for row in self._db.execute(sql, (run, after, limit)):
             yield _intent(row)
 
     def get(self, number: int) -> Intent | None:
@@ -172,7 +205,7 @@ class Journal:
 
     def of_link(self, link: int) -> Intent | None:
         """The open intent of a link, if any."""
-        row = self._db.one(f"SELECT {_COLUMNS} FROM intent WHERE link=? AND state IN ('sent','unknown','parked')", (link,))
+        row = self._db.one(f"SELECT {_COLUMNS} FROM intent WHERE link=? AND {OPEN}", (link,))
         return None if row is None else _intent(row)
 
     def deletes_since(self, pair: int, since: float) -> int:
@@ -231,9 +264,21 @@ _COLUMNS = (
 )
 
 
+def _told(whys: Mapping[str, str], payload: Fields) -> str:
+    """The reasons as stored: once where it is the same for every field of the payload, as in every create."""
+    if whys and len(set(whys.values())) == 1 and list(whys) == list(payload):
+        return orjson.dumps(next(iter(whys.values()))).decode()
+    return orjson.dumps(dict(whys)).decode()
+
+
+def _tell(whys: Any, payload: Fields) -> Mapping[str, str]:
+    return dict.fromkeys(payload, whys) if isinstance(whys, str) else whys
+
+
 def _intent(row: tuple[Any, ...]) -> Intent:
     (number, run, pair, side, op, link, record, key, match_key, label, payload, before, source, whys, version, newest, upto,
      state, sent_at, closed_at, result, error) = row  # fmt: skip
+    fields = decode(payload)
     return Intent(
         number=number,
         run=run,
@@ -245,10 +290,10 @@ def _intent(row: tuple[Any, ...]) -> Intent:
         idempotency_key=key,
         match_key=match_key,
         label=label,
-        payload=decode(payload),
+        payload=fields,
         before=decode(before),
-        source=decode(source),
-        whys=orjson.loads(whys),
+        source=decode_beside(source, fields),
+        whys=_tell(orjson.loads(whys), fields),
         version=version,
         newest=newest,
         upto=upto,

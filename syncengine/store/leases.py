@@ -28,6 +28,15 @@ class Lease:
     since: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who holds a lease, or held it last: `place` says where that runs, `until` in epoch seconds."""
+
+    holder: str
+    place: str
+    until: float
+
+
 class Leases:
     """The table `lease`."""
 
@@ -63,6 +72,11 @@ class Leases:
                 epochs[resource] = epoch
         return Lease(holder=holder, epochs=epochs, until=now + ttl, since=since)
 
+    def holder_of(self, resource: str) -> Claim | None:
+        """Who holds the lease of a resource, or held it last."""
+        row = self._db.one("SELECT holder, place, until FROM lease WHERE resource=?", (resource,))
+        return None if row is None else Claim(holder=row[0], place=row[1], until=row[2])
+
     def confirm(self, lease: Lease) -> None:
         """Raise Fenced unless every resource is still ours; called inside every commit."""
         for resource, epoch in lease.epochs.items():
@@ -85,6 +99,11 @@ class Leases:
                 "UPDATE lease SET until=0 WHERE resource=? AND epoch=? AND holder=?",
                 [(resource, epoch, lease.holder) for resource, epoch in lease.epochs.items()],
             )
+
+    def free(self, holder: str) -> None:
+        """Give back whatever a holder of this process left behind, whose run is known to be over."""
+        with self._db.transaction():
+            self._db.execute("UPDATE lease SET until=0 WHERE holder=?", (holder,))
 
     def break_dead(self, place: str) -> None:
         """End the leases of a place whose process is known to be dead."""

@@ -7,13 +7,15 @@ numbers in plain form, so that a listing in numeric order is a range of the tabl
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+from functools import cache
+from typing import TYPE_CHECKING
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:  # dear to import, and needed only where a schema is made or changed
+    from sqlite_utils import Database, Migrations
+
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x73796E63
 """What tells a state from the databases of other programs: "sync" in the header of the file."""
-
-migrations = Migrations("syncengine")
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -105,8 +107,9 @@ CREATE TABLE intent (
     result,
     error TEXT
 );
-CREATE UNIQUE INDEX intent_open ON intent (link) WHERE state IN ('sent', 'unknown', 'parked') AND link IS NOT NULL;
-CREATE INDEX intent_unresolved ON intent (pair, side) WHERE state IN ('sent', 'unknown', 'parked');
+-- At most one open intent per link, and the way to all that are open, which are few. (A second index for that, by pair and side,
+-- cost half of what writing and closing an intent did.)
+CREATE UNIQUE INDEX intent_open ON intent (link) WHERE state IN ('sent', 'unknown', 'parked');
 CREATE INDEX intent_run ON intent (run);
 CREATE INDEX intent_deletes ON intent (pair, sent_at) WHERE op IN ('archive', 'delete') AND state <> 'closed';
 
@@ -176,9 +179,97 @@ CREATE TABLE approval_item (
 """
 
 
-@migrations()
+_DAEMON = """
+-- Records that somebody told us to look at, one row each however often they were named. A hint that comes while its record is
+-- being looked at replaces the row, so its number tells it from the one that is being answered.
+CREATE TABLE hint (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    pair TEXT NOT NULL,
+    side TEXT NOT NULL CHECK (side IN ('left', 'right')),
+    record TEXT NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (pair, side, record)
+);
+CREATE TABLE hint_event (
+    system TEXT NOT NULL,
+    event TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (system, event)
+) WITHOUT ROWID;
+CREATE INDEX hint_event_at ON hint_event (at);
+
+-- Deliveries to `POST /ingest/SYSTEM`. `event` is the id that the sender gave it. `body` is kept of a refused one only.
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    system TEXT NOT NULL,
+    event TEXT,
+    digest BLOB NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('accepted', 'refused')),
+    received_at REAL NOT NULL,
+    record TEXT,
+    fields BLOB,
+    form TEXT NOT NULL,
+    body BLOB,
+    why TEXT NOT NULL DEFAULT '',
+    CHECK ((status = 'accepted') = (record IS NOT NULL)),
+    CHECK ((status = 'refused') = (body IS NOT NULL))
+);
+CREATE UNIQUE INDEX event_once ON event (system, event) WHERE event IS NOT NULL;
+CREATE INDEX event_refused ON event (system, digest) WHERE status = 'refused';
+
+-- What the accepted events add up to, one row per key: the latest value of every field that one of them named. `n` counts
+-- the changes of a system, and is the cursor of its readers.
+CREATE TABLE event_record (
+    system TEXT NOT NULL,
+    id TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    fields BLOB NOT NULL,
+    changed_at REAL NOT NULL,
+    PRIMARY KEY (system, id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX event_record_n ON event_record (system, n);
+
+-- What is wrong with a pair, and what the operator was told of it, so that a restart repeats nothing. `told` is the condition
+-- that the receiver last took note of, `message` counts what it was sent.
+CREATE TABLE alert (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT NOT NULL UNIQUE,
+    condition TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    level INTEGER NOT NULL,
+    since REAL NOT NULL,
+    message INTEGER NOT NULL,
+    told TEXT NOT NULL,
+    told_level INTEGER NOT NULL,
+    told_at REAL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_at REAL NOT NULL DEFAULT 0
+);
+"""
+"""What the daemon needs to last longer than a process."""
+
+
+@cache
+def migrations() -> Migrations:
+    """All migrations, in order."""
+    from sqlite_utils import Migrations
+
+    found = Migrations("syncengine")
+    for step in (m001_first_schema, m002_daemon):
+        found()(step)
+    return found
+
+
 def m001_first_schema(db: Database) -> None:
-    for statement in _SCHEMA.split(";"):
+    _execute(db, _SCHEMA)
+
+
+def m002_daemon(db: Database) -> None:
+    _execute(db, _DAEMON)
+
+
+def _execute(db: Database, statements: str) -> None:
+    for statement in statements.split(";"):
         if statement.strip():
             db.conn.execute(statement)
 

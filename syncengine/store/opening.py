@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import structlog
+
 from syncengine.errors import StateError
+from syncengine.store.copying import copy, moment
 from syncengine.store.database import CommitHook, Database, corrupt, unusable
 from syncengine.store.identity import REBUILD, Access, Identity, create, inspect
 from syncengine.store.migrations import APPLICATION_ID, SCHEMA_VERSION, STAGING
@@ -119,6 +123,8 @@ def _start(database: Database, path: Path, access: Access, now: float) -> None:
             raise corrupt(path, str(found))
     if access is Access.WRITE:
         database.execute("PRAGMA journal_mode=WAL")
+        if 0 < database.value("PRAGMA user_version") < SCHEMA_VERSION:
+            _upgrade(database, path, now)
         database.prepare()
         database.enter(identity, now, checked=checked)
         return
@@ -130,6 +136,31 @@ def _start(database: Database, path: Path, access: Access, now: float) -> None:
         )
         raise StateError(msg)
     database.connection.executescript(STAGING)
+
+
+def _upgrade(database: Database, path: Path, now: float) -> None:
+    """
+    Bring the schema up to date, after a copy of the file as it was; another process waits meanwhile, and finds it done.
+
+    The copy stands beside the state as STATE.schema-N.MOMENT; the older program takes it for what it is, a backup.
+    """
+    database.execute("PRAGMA synchronous=FULL")
+    with database.transaction():
+        schema = database.value("PRAGMA user_version")
+        if schema >= SCHEMA_VERSION:
+            return
+        kept = path.with_name(f"{path.name}.schema-{schema}.{moment(now).replace(':', '')}")
+        try:
+            with closing(_connection(path, "ro", PATIENCE)) as source:
+                copy(source, kept, now=now)
+        except StateError as error:
+            msg = (
+                f"state file {path}: was written by an older syncengine (schema {schema}) and must be upgraded, and no backup of "
+                f"it can be made first: {error}; nothing was changed"
+            )
+            raise StateError(msg) from error
+        database.migrate()
+    structlog.get_logger().warning("state.upgraded", state=str(path), schema=SCHEMA_VERSION, was=schema, backup=str(kept))
 
 
 def _has_content(path: Path) -> bool:

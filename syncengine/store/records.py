@@ -11,6 +11,7 @@ from typing import Any
 from syncengine.core.decision import Wait
 from syncengine.core.model import Side
 from syncengine.store.database import Database, end_of, pack
+from syncengine.store.journal import OPEN
 from syncengine.store.staging import SIDES, packed
 
 
@@ -67,8 +68,8 @@ class Records:
         return int(
             self._db.value(
                 "SELECT max(coalesce((SELECT max(n) FROM record WHERE end=?), 0), "
-                "coalesce((SELECT max(max(newest, coalesce(upto, 0))) FROM intent "
-                "WHERE pair=? AND side=? AND state IN ('sent','unknown','parked')), 0))",
+                "coalesce((SELECT max(max(newest, coalesce(upto, 0))) FROM intent INDEXED BY intent_open "
+                f"WHERE {OPEN} AND pair=? AND side=?), 0))",
                 (end_of(pair, side), pair, side.value),
             )
         )
@@ -104,6 +105,8 @@ class Records:
 
     def keys(self, pair: int, side: Side, ids: Sequence[str]) -> dict[str, str | None]:
         """The stored match keys of these records."""
+        if not ids:
+            return {}
         rows = self._db.execute(
             "SELECT id, key FROM record WHERE end=? AND id IN (SELECT value FROM json_each(?))",
             (end_of(pair, side), packed(ids)),
@@ -148,6 +151,19 @@ class Records:
         )
         return [_pending(side, row) for row in rows]
 
+    def quarantined(self, pair: int, side: Side, *, offset: int, limit: int) -> list[Pending]:
+        """Some of the parked records of a side, the longest parked first; `limit` -1 is all the rest."""
+        rows = self._db.execute(
+            "SELECT id, reason, detail, label, fingerprint, since, tries FROM pending WHERE end=? AND reason='quarantined' "
+            "ORDER BY since, id LIMIT ? OFFSET ?",
+            (end_of(pair, side), limit, offset),
+        )
+        return [_pending(side, row) for row in rows]
+
+    def count_quarantined(self, pair: int, side: Side) -> int:
+        """How many records of a side are parked."""
+        return int(self._db.value("SELECT count(*) FROM pending WHERE end=? AND reason='quarantined'", (end_of(pair, side),)))
+
     def pending_of(self, pair: int, side: Side, ids: Sequence[str]) -> dict[str, Pending]:
         """What these records wait for."""
         if not ids:
@@ -184,6 +200,11 @@ class Records:
             [(end_of(pair, side), pack(id_)) for id_ in ids],
         )
 
+    def release_all(self, pair: int, side: Side) -> int:
+        """Let every quarantined record of a side be tried again; returns how many there were."""
+        sql = "UPDATE pending SET fingerprint=NULL, reason='failed' WHERE end=? AND reason='quarantined'"
+        return self._db.execute(sql, (end_of(pair, side),)).rowcount
+
     def waiting(self, pair: int) -> dict[str, int]:
         """How many records wait, by reason."""
         rows = self._db.execute(
@@ -191,9 +212,15 @@ class Records:
         )
         return dict(rows.fetchall())
 
-    def waiting_on(self, pair: int, side: Side, reason: Wait) -> int:
-        """How many records of a side wait for this reason."""
-        return int(self._db.value("SELECT count(*) FROM pending WHERE end=? AND reason=?", (end_of(pair, side), reason.value)))
+    def unread(self, pair: int, side: Side) -> int:
+        """How many records of a side may be there or not: they could not be read, or are the undecided rest of a dead link."""
+        return int(
+            self._db.value(
+                "SELECT count(*) FROM pending p WHERE end=? AND (reason='unread' OR (reason NOT IN ('delete','in_doubt') "
+                f"AND EXISTS (SELECT 1 FROM link WHERE pair=? AND state='dead' AND {side.value}_id=p.id)))",
+                (end_of(pair, side), pair),
+            )
+        )
 
 
 def _pending(side: Side, row: tuple[Any, ...]) -> Pending:

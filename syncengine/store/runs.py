@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,10 @@ class Runs:
         with self._db.transaction():
             self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", (name, value))
 
+    def remember(self, notes: Mapping[str, str]) -> None:
+        """Several notes at once; inside a transaction."""
+        self._db.executemany("INSERT OR REPLACE INTO meta (name, value) VALUES (?,?)", list(notes.items()))
+
     def accept_config(self, number: int, digest: bytes, parts: Mapping[str, str]) -> None:
         """Note that a run under this config went through."""
         self._db.execute("UPDATE pair SET digest=?, parts=? WHERE id=?", (digest, json.dumps(dict(parts)), number))
@@ -98,12 +102,12 @@ class Runs:
             "UPDATE run SET finished_at=?, exit=?, report=? WHERE id=?", (at, exit_code, orjson.dumps(report), number)
         )
 
-    def recent(self, limit: int, pair: str | None = None) -> list[RunRow]:
-        """The latest runs, newest first."""
+    def recent(self, limit: int, pair: str | None = None, *, before: int | None = None) -> list[RunRow]:
+        """The latest runs, newest first; `before`: those older than this one."""
         rows = self._db.execute(
             "SELECT r.id, p.name, r.started_at, r.finished_at, r.exit, r.report FROM run r JOIN pair p ON p.id=r.pair "
-            "WHERE (? IS NULL OR p.name=?) ORDER BY r.id DESC LIMIT ?",
-            (pair, pair, limit),
+            "WHERE (? IS NULL OR p.name=?) AND (? IS NULL OR r.id<?) ORDER BY r.id DESC LIMIT ?",
+            (pair, pair, before, before, limit),
         )
         return [_run(row) for row in rows]
 
@@ -114,6 +118,30 @@ class Runs:
             (number,),
         )
         return None if row is None else _run(row)
+
+    def fresh_at(self, pair: int, exits: Sequence[int]) -> float | None:
+        """When the latest run began that ended with one of these exit codes."""
+        found: float | None = self._db.value(
+            "SELECT started_at FROM run WHERE pair=? AND exit IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT 1",
+            (pair, json.dumps([int(code) for code in exits])),
+        )
+        return found
+
+    def expiry(self, pair: int, hash_: str) -> float | None:
+        """Until when a refused run can be approved; None where nothing waits under this hash."""
+        found: float | None = self._db.value("SELECT expires_at FROM approval WHERE pair=? AND hash=?", (pair, hash_))
+        return found
+
+    def items(self, pair: int, hash_: str, prefix: str, limit: int) -> list[str]:
+        """Some of the guarded actions of a refused run that start so."""
+        rows = self._db.execute(
+            f"SELECT item FROM approval_item WHERE {_STARTS} ORDER BY item LIMIT ?", (pair, hash_, *_span(prefix), limit)
+        )
+        return [row[0] for row in rows]
+
+    def count_items(self, pair: int, hash_: str, prefix: str) -> int:
+        """How many guarded actions of a refused run start so."""
+        return int(self._db.value(f"SELECT count(*) FROM approval_item WHERE {_STARTS}", (pair, hash_, *_span(prefix))))
 
     def ask_approval(self, pair: int, hash_: str, items: Iterable[str], expires_at: float) -> None:
         """Keep the guarded actions of a refused run under the hash that was shown."""
@@ -151,6 +179,14 @@ class Runs:
 
 
 _COLUMNS = "id, name, digest, parts, left_account, right_account, left_cursor, right_cursor, left_full_at, right_full_at"
+
+
+_STARTS = "pair=? AND hash=? AND item>=? AND item<?"
+
+
+def _span(prefix: str) -> tuple[str, str]:
+    """The texts that begin so, as a range of the index."""
+    return prefix, prefix + chr(0x10FFFF)
 
 
 def _pair(row: tuple[Any, ...]) -> PairState:

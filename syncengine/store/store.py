@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from syncengine.store.database import CommitHook, Database
+from syncengine.store.alerts import Alerts
+from syncengine.store.database import CommitHook, Database, Transaction
+from syncengine.store.events import Events
+from syncengine.store.hints import Hints
 from syncengine.store.identity import Access
 from syncengine.store.inbox import Inbox
 from syncengine.store.journal import Journal
@@ -30,6 +32,9 @@ class Store:
         self.inbox = Inbox(database)
         self.runs = Runs(database)
         self.leases = Leases(database)
+        self.hints = Hints(database)
+        self.events = Events(database)
+        self.alerts = Alerts(database)
 
     @classmethod
     def open(
@@ -49,12 +54,9 @@ class Store:
         """A store that nothing outlives."""
         return cls(Database.memory(on_commit=on_commit))
 
-    @contextmanager
-    def commit(self, lease: Lease) -> Iterator[None]:
+    def commit(self, lease: Lease) -> Transaction:
         """One atomic change, made only while the lease is ours (raises Fenced)."""
-        with self.database.transaction():
-            self.leases.confirm(lease)
-            yield
+        return self.database.transaction(partial(self.leases.confirm, lease))
 
     def close(self) -> None:
         self.database.close()

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import resource
-import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from syncengine.engine.report import Exit
 from syncengine.errors import StateError
 from syncengine.store.store import Store
+from tests.support.disks import IS_ROOT, remount, small_disk
 from tests.support.engine import Bench
 from tests.support.running import run
 from tests.support.town import FIELDS, Town
 
 PEOPLE = 600
-IS_ROOT = os.geteuid() == 0
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 
 
@@ -43,27 +38,6 @@ def assert_failed(result: subprocess.CompletedProcess[str], *words: str) -> None
     assert "bug in syncengine" not in result.stderr
     for word in words:
         assert word in result.stderr
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of this size in the folder; skips where we may not make one."""
-    folder.mkdir(parents=True)
-    if not IS_ROOT or shutil.which("mount") is None:
-        pytest.skip("making a file system needs root and mount(8)")
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip(f"this sandbox does not let us mount: {made.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_sync(tmp_path: Path) -> None:
@@ -206,3 +180,28 @@ def test_a_state_locked_by_another_program(tmp_path: Path) -> None:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         assert_failed(run(town.folder, "sync"), "locked by another program; close it or wait, then run again")
+
+
+def test_a_state_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """It says which program wrote it, every command refuses it, and no byte of it changes."""
+    town = Town(tmp_path / "town")
+    fill(town)
+    assert run(town.folder, "sync").returncode == 0
+    with closing(sqlite3.connect(town.state)) as other:
+        version = other.execute("PRAGMA user_version").fetchone()[0]
+        other.execute(f"PRAGMA user_version={version + 1}")
+    before = town.state.read_bytes()
+    for command in ("sync", "plan", "status"):
+        assert_failed(run(town.folder, command), "written by a newer syncengine", "upgrade syncengine, or name another file")
+    assert town.state.read_bytes() == before
+
+
+def test_a_state_that_was_written_by_something_else_is_left_alone(tmp_path: Path) -> None:
+    """Somebody's database under our name: it is never taken over, nor put aside."""
+    town = Town(tmp_path / "town")
+    with closing(sqlite3.connect(town.state)) as other, other:
+        other.execute("CREATE TABLE invoices (id INTEGER)")
+    before = town.state.read_bytes()
+    for command in (("sync",), ("plan",), ("state", "rebuild")):
+        assert_failed(run(town.folder, *command), "the database of another program")
+    assert town.state.read_bytes() == before
