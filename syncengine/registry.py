@@ -120,7 +120,7 @@ def _is_secret(kind: object) -> bool:
     return any(_is_secret(part) for part in get_args(kind))
 
 
-def open_system(system: SystemConfig, registry: Registry, *, base: Path) -> Any:
+def open_system(system: SystemConfig, registry: Registry, *, base: Path, state: Path | None = None) -> Any:
     """
     The connector of a system, opened but not connected: a Source, a Target or both.
 
@@ -144,4 +144,4 @@ def open_system(system: SystemConfig, registry: Registry, *, base: Path) -> Any:
             if problems
             else ConfigError([Problem(place=f"systems.{system.name}", wrong="the options cannot be used")])
         )
-    return plugin.connect(options, Context(system=system.name, base=base))
+    return plugin.connect(options, Context(system=system.name, base=base, state=state))

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from syncengine.app.desk import Desk
+from syncengine.app.not_begun import not_begun
 from syncengine.app.systems import Systems
 from syncengine.config import Config
 from syncengine.core.codec import Fingerprinter
@@ -23,7 +24,8 @@ from syncengine.engine.pacing import Pacer
 from syncengine.engine.ports import RandomTokens, SystemClock, Threads
 from syncengine.engine.remote import Remote
 from syncengine.engine.report import CheckLine, CheckReport, Exit, PlanReport, RunReport
-from syncengine.errors import ConfigError, Problem, SyncError
+from syncengine.engine.wrap import Watcher
+from syncengine.errors import ConfigError, ConnectorError, Interrupted, Problem, SyncError
 from syncengine.registry import Registry
 from syncengine.store.identity import Access
 from syncengine.store.process import this_place
@@ -47,11 +49,13 @@ class App:
         *,
         is_planning: bool = False,
         pacers: dict[str, Pacer] | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._is_planning = is_planning
         self.config = config
         self.store = store
-        self.systems = Systems(config, registry, ports.clock, store.runs, pacers={} if pacers is None else pacers)
+        shared = {} if pacers is None else pacers
+        self.systems = Systems(config, registry, ports.clock, store.runs, pacers=shared, watcher=watcher)
         self.desk = Desk(config, store, ports.clock)
         self._ports = ports
         self._holder = ports.tokens.token()
@@ -67,16 +71,19 @@ class App:
         progress: Progress | None = None,
         registry: Registry | None = None,
         pacers: dict[str, Pacer] | None = None,
+        watcher: Watcher | None = None,
     ) -> App:
         """
         Open the state; systems are opened when first used.
 
         `read_only_state`: for a plan; a state that does not exist yet is not made. `pacers`: by system, shared by the apps of one
-        process, so that together they call no faster than one. Raises StateError.
+        process, so that together they call no faster than one. `watcher` hears of every call. Raises StateError.
         """
-        ports = Ports(clock=SystemClock(stop), tokens=RandomTokens(), executor=Threads(), progress=progress or Silent(), stop=stop)
-        store = Store.open(config.state, now=ports.clock.now(), access=Access.READ if read_only_state else Access.WRITE)
-        return cls(config, registry or Registry.installed(), store, ports, is_planning=read_only_state, pacers=pacers)
+        clock, progress = SystemClock(stop), progress or Silent()
+        ports = Ports(clock=clock, tokens=RandomTokens(), executor=Threads(), progress=progress, stop=stop)
+        store = Store.open(config.state, now=clock.now(), access=Access.READ if read_only_state else Access.WRITE)
+        known = registry or Registry.installed()
+        return cls(config, known, store, ports, is_planning=read_only_state, pacers=pacers, watcher=watcher)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +97,18 @@ class App:
         """Close every connector and the state; what was learned about rates is kept."""
         self.renew()
         self.store.close()
+
+    def renounce(self) -> str:
+        """
+        Take leases under a new name from now on; returns the old one. For a run that broke off and could not give its leases
+        back: whoever finds the state in order may free them.
+        """
+        old, self._holder = self._holder, self._ports.tokens.token()
+        return old
+
+    def now(self) -> float:
+        """The moment by the clock of this App, in epoch seconds."""
+        return self._ports.clock.now()
 
     def renew(self) -> None:
         """Let go of the systems: the next run opens them anew and sees how they look by then. Learned rates are kept."""
@@ -122,16 +141,54 @@ class App:
         """
         One pass over each pair, referenced pairs first, and further passes over what the first left for a moment.
 
-        `records` limits the run to the records with these labels or ids. Raises StateError when the state cannot be used.
+        There is a report for each pair, also where a system was out of reach or the stop came before its turn. `records` limits
+        the run to the records with these labels or ids. Raises StateError when the state cannot be used.
         """
+        self.systems.begin()
         specs = self.specs(pair)
         reports: dict[str, RunReport] = {}
         for spec in specs:
+            reports[spec.name] = self._pass(spec, records, approve)
+        self._follow(specs, reports)
+        return [reports[spec.name] for spec in specs]
+
+    def _pass(self, spec: PairSpec, records: Sequence[str], approve: str | None) -> RunReport:
+        started = self._ports.clock.now()
+        try:
             if self._ports.stop():
-                break
+                raise Interrupted("asked to stop before it began")
             context = self._context(spec)
             scope = self._scope(context, records) if records else engine.Scope()
-            reports[spec.name] = self._run(context, scope, approve)
+        except ConnectorError as error:
+            with self.store.database.translated():
+                return not_begun(self.store, spec, started=started, now=self._ports.clock.now(), error=error)
+        return self._run(context, scope, approve)
+
+    def look_at(self, pair: str, ids: Mapping[Side, Sequence[str]]) -> RunReport:
+        """
+        One pass over the records with these ids, by side, and further passes over what it left for a moment.
+
+        A pair that never went through, or whose config changed since, is run whole: a part of it proves nothing. Systems that are
+        open are taken as they are. Raises as `sync` does.
+        """
+        self.systems.begin()
+        [spec] = self.specs(pair)
+        context = self._context(spec)
+        if context.pair.digest != context.rule.digest:
+            return self.sync(pair)[0]
+        reports = {pair: self._run(context, engine.Scope(ids={side: ids.get(side, ()) for side in Side}), None)}
+        self._follow([spec], reports)
+        return reports[pair]
+
+    def look_again(self, pair: str) -> RunReport | None:
+        """A pass over the records that wait for something which may have happened; None where none does."""
+        self.systems.begin()
+        state = self.store.runs.find_pair(pair)
+        ids = self._waiting(state.number) if state is not None else {}
+        return self.look_at(pair, ids) if any(ids.values()) else None
+
+    def _follow(self, specs: Sequence[PairSpec], reports: dict[str, RunReport]) -> None:
+        """Further passes, over what the first ones left for a moment."""
         for _ in range(_PASSES):
             moved = False
             # Children go first on the way back, so that what they deleted frees their parents.
@@ -140,15 +197,11 @@ class App:
                     moved |= self._again(spec, reports)
             if not moved or self._ports.stop():
                 break
-        return [reports[spec.name] for spec in specs if spec.name in reports]
 
     def _again(self, spec: PairSpec, reports: dict[str, RunReport]) -> bool:
         """Another pass over the records that wait for something which may have happened meanwhile; tells whether it helped."""
         state = self.store.runs.pair(spec.name)
-        ids: dict[Side, list[str]] = {}
-        for side in Side:
-            waiting = self.store.records.pending(state.number, side)
-            ids[side] = [row.id for row in waiting if row.reason in _AGAIN or (row.reason is Wait.FAILED and row.tries < _PASSES)]
+        ids = self._waiting(state.number)
         if not any(ids.values()):
             return False
         report = self._run(self._context(spec), engine.Scope(ids=ids), None)
@@ -169,6 +222,14 @@ class App:
             notes=tuple(dict.fromkeys((*first.notes, *report.notes))),
         )
         return sum(report.pending.values()) < sum(first.pending.values()) or bool(report.written)
+
+    def _waiting(self, number: int) -> dict[Side, list[str]]:
+        """The records of a pair that wait for something which another pass may find done."""
+        ids: dict[Side, list[str]] = {}
+        for side in Side:
+            waiting = self.store.records.pending(number, side)
+            ids[side] = [row.id for row in waiting if row.reason in _AGAIN or (row.reason is Wait.FAILED and row.tries < _PASSES)]
+        return ids
 
     def _run(self, context: Context, scope: engine.Scope, approve: str | None) -> RunReport:
         with self.store.database.translated():
@@ -199,18 +260,7 @@ class App:
                 names = ", ".join(sorted(self.config.pairs))
                 raise ConfigError([Problem(place="pairs", wrong=f"there is no pair {pair!r}", cure=f"the pairs are: {names}")])
             return [self.config.pairs[pair]]
-        ordered: list[PairSpec] = []
-
-        def visit(spec: PairSpec, path: tuple[str, ...]) -> None:
-            if spec in ordered or spec.name in path:
-                return
-            for name in sorted({field.references for field in spec.fields if field.references} & set(self.config.pairs)):
-                visit(self.config.pairs[name], (*path, spec.name))
-            ordered.append(spec)
-
-        for spec in self.config.pairs.values():
-            visit(spec, ())
-        return ordered
+        return self.config.in_order()
 
     def _context(self, spec: PairSpec) -> Context:
         rule, remotes = self.systems.remotes(spec)

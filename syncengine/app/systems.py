@@ -11,10 +11,10 @@ from syncengine.config import Config
 from syncengine.connector import Resource
 from syncengine.core.mapping import PairRule, compile_known_pair, compile_pair, mapping_digest
 from syncengine.core.model import PairSpec, Side
-from syncengine.engine.pacing import Pacer
+from syncengine.engine.pacing import Allowance, Pacer
 from syncengine.engine.ports import Clock
-from syncengine.engine.remote import Remote
-from syncengine.engine.wrap import Checked, Logged, Paced, ReadOnly, Retrying
+from syncengine.engine.remote import LONGEST_CALL, Remote
+from syncengine.engine.wrap import Checked, Logged, Paced, ReadOnly, Retrying, Unwatched, Watcher
 from syncengine.errors import ConfigError, Problem
 from syncengine.registry import Registry, open_system
 from syncengine.store.runs import Runs
@@ -24,15 +24,27 @@ class Systems:
     """
     Opens a system when it is first used, and keeps it open.
 
-    `runs` tells what the state knows of accounts and rates; `pacers`, by system, may be shared with others.
+    `runs` tells what the state knows of accounts and rates; `pacers`, by system, may be shared with others; `watcher` hears of
+    every call.
     """
 
-    def __init__(self, config: Config, registry: Registry, clock: Clock, runs: Runs, *, pacers: dict[str, Pacer]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        clock: Clock,
+        runs: Runs,
+        *,
+        pacers: dict[str, Pacer],
+        watcher: Watcher | None = None,
+    ) -> None:
         self._config = config
         self._registry = registry
         self._clock = clock
         self._runs = runs
         self._pacers = pacers
+        self._watcher = watcher or Unwatched()
+        self._allowances: dict[str, Allowance] = {}
         self._connectors: dict[tuple[str, int], Any] = {}
         self._accounts: dict[tuple[str, int], str] = {}
 
@@ -42,6 +54,11 @@ class Systems:
             connector.close()
         self._connectors.clear()
         self._accounts.clear()
+
+    def begin(self) -> None:
+        """A run begins: what it may call of each system is counted anew."""
+        for allowance in self._allowances.values():
+            allowance.begin()
 
     def learned_rates(self) -> dict[str, float]:
         """The limits that were found out, in calls a second, by system."""
@@ -56,17 +73,25 @@ class Systems:
         key = (system, instance)
         if key not in self._connectors:
             settings, clock = self._config.systems[system], self._clock
-            bare = open_system(settings, self._registry, base=self._config.base)
-            inner: Any = Logged(bare, clock, system=system)
+            bare = open_system(settings, self._registry, base=self._config.base, state=self._config.state)
+            inner: Any = Logged(bare, clock, system=system, watcher=self._watcher)
             if settings.read_only:
                 inner = ReadOnly(inner)
-            pacer = self._pacer(system, getattr(bare, "limits", settings.limits))
+            allowance = self._allowance(system, getattr(bare, "limits", settings.limits))
             if hasattr(bare, "gate"):
-                bare.gate = pacer
+                bare.gate = allowance
             elif settings.limits.requests_per_second is not None or settings.limits.max_calls is not None:
-                inner = Paced(inner, pacer)
+                inner = Paced(inner, allowance)
             self._connectors[key] = Checked(Retrying(inner, clock))
         return self._connectors[key]
+
+    def _allowance(self, system: str, limits: Any) -> Allowance:
+        """What a run may call of a system, both its instances together."""
+        if system not in self._allowances:
+            most = self._config.systems[system].limits.max_calls or limits.max_calls
+            self._allowances[system] = Allowance(self._pacer(system, limits), most)
+            self._watcher.allowed(system, self._allowances[system])
+        return self._allowances[system]
 
     def _pacer(self, system: str, limits: Any) -> Pacer:
         """One rate per system, whatever speaks to it; a limit learned in an earlier run is where this one starts."""
@@ -76,7 +101,6 @@ class Systems:
             pacer = Pacer(
                 self._clock,
                 rate=configured.requests_per_second or limits.requests_per_second,
-                max_calls=configured.max_calls or limits.max_calls,
                 learned=float(learned) if learned is not None else None,
             )
             return self._pacers.setdefault(system, pacer)  # another app of this process may have been faster
@@ -101,6 +125,7 @@ class Systems:
                 resource=resources[side],
                 columns=rule.columns(side),
                 account=accounts[side],
+                deadline=getattr(connectors[side], "deadline", LONGEST_CALL),
             )
             for side in Side
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from syncengine.errors import AuthError, ConfigError, ConnectorError, ProtocolError, Refused, SyncError
+from syncengine.errors import AuthError, ConfigError, ConnectorError, Interrupted, ProtocolError, Refused, SyncError
 from syncengine.wording import harmless
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 REFUSED = 3
+PARTIAL = 4
 INTERRUPTED = 130
 
 
@@ -37,6 +38,8 @@ def explain(error: BaseException) -> tuple[str, int]:
             return f"A connector or its system answered nonsense: {error}", FAILED
         case AuthError():
             return f"Access refused: {error}", FAILED
+        case Interrupted():
+            return f"Stopped on request: {error}", PARTIAL
         case ConnectorError() | SyncError():
             return f"Failed: {error}", FAILED
         case typer.Abort() | KeyboardInterrupt():

@@ -59,6 +59,7 @@ def log(
 ) -> int:
     """Show the latest runs, or everything that one run wrote."""
     from syncengine.cli import documents, render
+    from syncengine.engine.words import names
 
     invocation = Invocation.of(context)
     output = invocation.output()
@@ -74,7 +75,7 @@ def log(
         else:
             detail = app.desk.run(run)
             spec = app.config.pairs.get(detail.line.pair)
-            called = render.names(str(spec.left), str(spec.right)) if spec else {"left": "left", "right": "right"}
+            called = names(str(spec.left), str(spec.right)) if spec else {"left": "left", "right": "right"}
             if json:
                 output.json(documents.detail(detail))
             else:

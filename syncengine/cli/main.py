@@ -12,6 +12,7 @@ import typer
 
 from syncengine.cli.commands import Commands
 from syncengine.cli.context import DEFAULT_CONFIG, Invocation
+from syncengine.heap import spare_the_collector
 
 
 class LogFormat(Enum):
@@ -95,6 +96,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    spare_the_collector()
     sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
 

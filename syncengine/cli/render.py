@@ -26,38 +26,17 @@ from syncengine.engine.report import (
     RunReport,
     StatusReport,
 )
+from syncengine.engine.words import DONE, INTERRUPTED, OUTCOMES, WAITS, counts, names
 from syncengine.wording import harmless
 
-_DONE = {
-    "create": "created",
-    "update": "updated",
-    "archive": "archived",
-    "delete": "deleted",
-    "restore": "restored",
-    "link": "linked",
-    "unlink": "unlinked",
-    "identify": "given an id",
-}
 _KIND_STYLE = {"create": Style.GOOD, "restore": Style.GOOD, "archive": Style.GONE, "delete": Style.GONE}
-_WAITS = {
-    "conflict": ("conflict", "conflicts"),
-    "ambiguous": ("ambiguous match", "ambiguous matches"),
-    "reference": ("reference to a record that is not linked yet", "references to records that are not linked yet"),
-    "blocked": ("field that cannot be mapped", "fields that cannot be mapped"),
-    "in_doubt": ("write in doubt", "writes in doubt"),
-    "failed": ("failed write", "failed writes"),
-    "quarantined": ("in quarantine", "in quarantine"),
-    "delete": ("delete", "deletes"),
-    "deferred": ("put off to the next run", "put off to the next run"),
-    "unread": ("not read", "not read"),
-}
-_OUTCOMES = {
-    Exit.DONE: ("done, in sync", Style.GOOD),
-    Exit.FAILED: ("failed", Style.BAD),
-    Exit.USAGE: ("wrong config", Style.BAD),
-    Exit.REFUSED: ("refused", Style.BAD),
-    Exit.PARTIAL: ("done in part", Style.CAUTION),
-    Exit.CHANGES: ("changes found", Style.CAUTION),
+_STYLES = {
+    Exit.DONE: Style.GOOD,
+    Exit.FAILED: Style.BAD,
+    Exit.USAGE: Style.BAD,
+    Exit.REFUSED: Style.BAD,
+    Exit.PARTIAL: Style.CAUTION,
+    Exit.CHANGES: Style.CAUTION,
 }
 _ALONE = "skipped"
 """The bucket of records that the config leaves alone: out of the filter, without a key, target-only in a one-way pair."""
@@ -71,12 +50,6 @@ INDENT = "  "
 def heading(pair: str, left: str, right: str) -> Line:
     """`contacts: crm.contacts <-> office.people`."""
     return [(plain(pair), Style.STRONG), f": {plain(left)} <-> {plain(right)}"]
-
-
-def names(left: str, right: str) -> Mapping[str, str]:
-    """What people call the sides: the systems, unless both ends are in the same one."""
-    systems = {"left": left.partition(".")[0], "right": right.partition(".")[0]}
-    return {"left": left, "right": right} if systems["left"] == systems["right"] else systems
 
 
 def action(line: ActionLine, called: Mapping[str, str]) -> Iterator[Line]:
@@ -114,17 +87,6 @@ def _change(diff: FieldDiff) -> list[Piece]:
     return [(shown(diff.before), Style.GONE), " -> ", (shown(diff.after), Style.GOOD)]
 
 
-def counts(numbers: Mapping[str, int], called: Mapping[str, str], words: Mapping[str, str]) -> str:
-    """`office: 2 created, 1 updated; crm: 1 updated` of numbers like `right.create`."""
-    sides: dict[str, list[str]] = {}
-    for name, number in sorted(numbers.items(), reverse=True):
-        side, dot, kind = name.rpartition(".")
-        if number:
-            sides.setdefault(plain(called.get(side, side)) if dot else "", []).append(f"{number:,} {words.get(kind, kind)}")
-    parts = [(f"{side}: " if side else "") + ", ".join(texts) for side, texts in sorted(sides.items())]
-    return "; ".join(parts) or "nothing"
-
-
 def _read(numbers: Mapping[str, int], called: Mapping[str, str]) -> str:
     return joined(f"{plain(called.get(side, side))} {number:,}" for side, number in numbers.items())
 
@@ -133,7 +95,7 @@ def plan(report: PlanReport) -> Iterator[Line]:
     """What stands below the actions of a plan."""
     called = names(report.left, report.right)
     yield [f"{INDENT}read     ", _read(report.read, called)]
-    planned = {kind: kind for kind in _DONE}
+    planned = {kind: kind for kind in DONE}
     yield [f"{INDENT}planned  ", counts(report.counts, called, {**planned, "link": "link", "identify": "new id"})]
     if report.conflicts:
         yield [f"{INDENT}asks     ", (counted(report.conflicts, "question") + " for the inbox", Style.CAUTION)]
@@ -169,11 +131,11 @@ def run(report: RunReport) -> Iterator[Line]:
     called = names(report.left, report.right)
     if report.read:
         yield [f"{INDENT}read     ", _read(report.read, called)]
-    yield [f"{INDENT}written  ", counts(report.written, called, _DONE)]
+    yield [f"{INDENT}written  ", counts(report.written, called, DONE)]
     alone = {f"{side}.{_ALONE}": buckets.get(_ALONE, 0) for side, buckets in report.buckets.items()}
     if any(alone.values()):
         yield [f"{INDENT}skipped  ", counts(alone, called, {_ALONE: "left alone"})]
-    waiting = [counted(number, *_WAITS.get(reason, (reason, reason))) for reason, number in report.pending.items() if number]
+    waiting = [counted(number, *WAITS.get(reason, (reason, reason))) for reason, number in report.pending.items() if number]
     if waiting:
         yield [f"{INDENT}waiting  ", (joined(waiting), Style.CAUTION)]
     if report.inbox_open:
@@ -186,8 +148,8 @@ def run(report: RunReport) -> Iterator[Line]:
     yield from _trips(report.refused, report.pair, report.approval)
     if report.error:
         yield [(f"{INDENT}error    ", Style.BAD), harmless(report.error)]
-    word, style = _OUTCOMES[report.exit]
-    yield [INDENT, (word, style), f" (run {report.run}, {lasted(report.finished_at - report.started_at)})"]
+    took = lasted(report.finished_at - report.started_at)
+    yield [INDENT, (OUTCOMES[report.exit], _STYLES[report.exit]), f" (run {report.run}, {took})"]
 
 
 def check(report: CheckReport) -> Iterator[Line]:
@@ -218,7 +180,7 @@ def _status(status: PairStatus) -> list[Piece]:
 
 
 def _outcome(line: RunLine) -> tuple[str, Style]:
-    return ("was interrupted", Style.BAD) if line.exit is None else _OUTCOMES[line.exit]
+    return (INTERRUPTED, Style.BAD) if line.exit is None else (OUTCOMES[line.exit], _STYLES[line.exit])
 
 
 def runs(lines: Iterable[RunLine]) -> Table:
@@ -235,7 +197,7 @@ def _run(line: RunLine) -> list[Piece]:
         moment(line.started_at),
         "" if line.finished_at is None else lasted(line.finished_at - line.started_at),
         _outcome(line),
-        counts(numbers, {"left": "left", "right": "right"}, _DONE),
+        counts(numbers, {"left": "left", "right": "right"}, DONE),
     ]
 
 

@@ -59,9 +59,10 @@ def _plans(app: App, pair: str | None, codes: list[Exit]) -> Iterator[PlanReport
 
 def _show_plan(report: PlanReport, output: Output, *, shorten: bool) -> None:
     from syncengine.cli import render
+    from syncengine.engine.words import names
 
     output.line(*render.heading(report.pair, report.left, report.right))
-    called = render.names(report.left, report.right)
+    called = names(report.left, report.right)
     lines = (line for entry in report.actions() for line in render.action(entry, called))
     output.lines(islice(lines, _LINES_ON_A_TERMINAL) if shorten else lines)
     rest = sum(1 for _ in lines) if shorten else 0
@@ -105,9 +106,10 @@ def sync(
 
 def show_run(app: App, report: RunReport, output: Output) -> None:
     from syncengine.cli import render
+    from syncengine.engine.words import names
 
     output.line(*render.heading(report.pair, report.left, report.right))
-    called = render.names(report.left, report.right)
+    called = names(report.left, report.right)
     lines = (line for entry in app.desk.run(report.run).actions for line in render.action(entry, called))
     output.lines(islice(lines, _LINES_AFTER_A_RUN))
     if next(lines, None) is not None:

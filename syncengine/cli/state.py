@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from syncengine.store.invariants import Finding
 
 app = typer.Typer(
-    help="Back up, check, rebuild or adopt the state file.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Back up, check, compact, rebuild or adopt the state file.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -74,6 +77,61 @@ def _shown(finding: Finding) -> list[Line]:
     signs = {"fine": ("ok  ", Style.GOOD), "note": ("note", Style.CAUTION), "fault": ("FAIL", Style.BAD)}
     cure: list[Line] = [[f"      {harmless(finding.cure)}"]] if finding.cure else []
     return [[signs[finding.gravity.value], f"  {harmless(finding.text)}"], *cure]
+
+
+@app.command()
+def compact(
+    context: typer.Context,
+    keep: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="TIME", help='How much to keep, such as "90 days"; default: `keep` of [daemon].'),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """
+    Let go of old journal, attic, runs, answered questions and events, and make the file smaller where that is worth it.
+
+    What is open stays, whatever its age. Runs that went can no longer be looked at or undone.
+    """
+    from contextlib import closing
+
+    from syncengine.cli.text import counted, joined
+    from syncengine.errors import StateError
+    from syncengine.store.compaction import compact
+    from syncengine.store.store import Store
+
+    invocation = Invocation.of(context)
+    output = invocation.output()
+    config = invocation.load()
+    seconds = config.daemon.keep if keep is None else _seconds(keep)
+    if not config.state.exists():
+        msg = f"state file {config.state}: is not there; the first sync makes it"
+        raise StateError(msg)
+    now = _now()
+    with closing(Store.open(config.state, now=now)) as store:
+        done = compact(store.database, now=now, keep=seconds)
+    if json:
+        output.json({"removed": dict(done.removed), "before": done.before, "after": done.after, "why_not": done.why_not})
+    else:
+        went = joined((f"{count:,} {name}" for name, count in done.removed.items() if count), "nothing that is old enough")
+        output.line(f"Removed: {went}.")
+        output.line(f"The state has {counted(done.after, 'byte')} now, {counted(done.before, 'byte')} before.")
+        if done.why_not:
+            output.line(f"It could be smaller, but {done.why_not}.")
+    output.flush()
+    return 0
+
+
+def _seconds(text: str) -> float:
+    from pydantic_core import PydanticCustomError
+
+    from syncengine.config.scalars import parse_duration
+
+    try:
+        return parse_duration(text)
+    except PydanticCustomError as error:
+        told = error.context or {}
+        raise typer.BadParameter(f"{str(told['wrong']).replace('{value}', text)}: {told['cure']}", param_hint="--keep") from None
 
 
 @app.command()

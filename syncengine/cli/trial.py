@@ -44,7 +44,7 @@ def try_out(
     it does not.
     """
     from syncengine.engine.cards import card_path
-    from syncengine.engine.pacing import Pacer
+    from syncengine.engine.pacing import Allowance, Pacer
     from syncengine.engine.ports import SystemClock
     from syncengine.registry import open_system
     from syncengine.testing.card import capability_card
@@ -55,19 +55,16 @@ def try_out(
     config = invocation.load(registry)
     name = _system(config, system)
     settings, clock = config.systems[name], SystemClock()
-    pacer: Pacer | None = None
+    gate: Allowance | None = None
 
     def opened() -> Any:
-        nonlocal pacer
-        connector = open_system(settings, registry, base=config.base)
+        nonlocal gate
+        connector = open_system(settings, registry, base=config.base, state=config.state)
         if hasattr(connector, "gate"):
             limits = getattr(connector, "limits", settings.limits)
-            pacer = pacer or Pacer(
-                clock,
-                rate=settings.limits.requests_per_second or limits.requests_per_second,
-                max_calls=settings.limits.max_calls or limits.max_calls,
-            )
-            connector.gate = pacer
+            rate = settings.limits.requests_per_second or limits.requests_per_second
+            gate = gate or Allowance(Pacer(clock, rate=rate), settings.limits.max_calls or limits.max_calls)
+            connector.gate = gate
         return connector
 
     connector = opened()

@@ -11,12 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from syncengine.config.model import Address
 from syncengine.config.scalars import (
     TypeWord,
     checked,
+    parse_address,
     parse_duration,
     parse_end,
     parse_format,
+    parse_network,
     parse_region,
     parse_schedule,
     parse_share,
@@ -75,10 +78,23 @@ def _plain(value: object) -> object:
     return value
 
 
+def _secret(value: object) -> object:
+    """Long enough that nobody guesses it; what is wrong with one is told without it."""
+    if not isinstance(value, str) or len(value) < SHORTEST_SECRET:
+        raise wrong(f"a secret is a text of at least {SHORTEST_SECRET} characters", "make one with: openssl rand -base64 24")
+    return value
+
+
+def _expand_secrets(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 def _share(value: object) -> object:
     """A share that the shorthand parsed already stays as it is."""
     return value if isinstance(value, float) else parse_share(value)
 
+
+SHORTEST_SECRET = 24
 
 Text = Annotated[str, Field(min_length=1)]
 Percent = Annotated[str, Field(pattern=r"^\s*\d{1,3}(\.\d{1,6})?\s*%\s*$", examples=["5%"])]
@@ -95,6 +111,12 @@ Type = Annotated[TypeWord, PlainValidator(parse_type, json_schema_input_type=Fie
 Place = Annotated[End, PlainValidator(parse_end, json_schema_input_type=str)]
 Share = Annotated[float, PlainValidator(_share, json_schema_input_type=Percent)]
 ScheduleText = Annotated[str, PlainValidator(checked(parse_schedule), json_schema_input_type=str)]
+Listen = Annotated[Address, PlainValidator(parse_address, json_schema_input_type=str)]
+Network = Annotated[str, PlainValidator(parse_network, json_schema_input_type=str)]
+HostName = Annotated[str, Field(pattern="^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$", examples=["sync.example.com"])]
+HeaderName = Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,64}$")]
+Secret = Annotated[str, PlainValidator(_secret, json_schema_input_type=Annotated[str, Field(min_length=SHORTEST_SECRET)])]
+Secrets = Annotated[list[Secret], BeforeValidator(_expand_secrets, json_schema_input_type=Secret | list[Secret])]
 MatchKey = Annotated[list[Text], BeforeValidator(_expand_match, json_schema_input_type=str | list[str])]
 WhichWay = Annotated[Direction, Field(strict=False)]
 Settled = Annotated[Policy, Field(strict=False)]
@@ -237,6 +259,40 @@ class SystemTable(BaseModel):
     limits: LimitsTable = LimitsTable()
 
 
+class AlertsTable(Table):
+    """Where the daemon sends word of trouble."""
+
+    url: Text | None = _key("The webhook that is called; left out, alerts only show on the page and in the log.")
+    secret: Secret | None = _key("What its deliveries are signed with (Standard Webhooks).")
+    stale_after: Duration = Field(default=86_400.0, description="How old the last good run of a pair may be.")
+
+
+class HookTable(Table):
+    """How webhooks of one system are verified where its connector has no way of its own."""
+
+    model_config = _needs("secret")
+
+    secret: Secrets | None = _key("The shared secret, or several while it is being changed; Standard Webhooks or a bearer token.")
+
+
+class DaemonTable(Table):
+    """Settings of syncengine daemon."""
+
+    listen: Listen | None = _key('HOST:PORT; default "127.0.0.1:8080".')
+    web: bool = Field(default=True, description="Whether to listen at all: pages, webhooks, metrics.")
+    parallel: Annotated[int, Field(ge=1, le=32)] = Field(default=2, description="Pairs that run at once.")
+    jitter: Duration = Field(default=10.0, description="Up to how much later than scheduled a pair starts, always the same.")
+    timezone: Zone | None = _key("The zone of cron lines that name none; default: that of the machine.")
+    token: Secret | None = _key("What people and programs show to be let in; needed beyond this machine.")
+    proxy_user_header: HeaderName | None = _key("The header in which a reverse proxy names the user it let in.")
+    trusted_proxies: list[Network] = Field(default=[], description="Addresses of reverse proxies whose headers count.")
+    hosts: list[HostName] = Field(default=[], description="Names under which browsers may reach the pages, besides addresses.")
+    stop_within: Duration = Field(default=30.0, description="How long a stop may take.")
+    keep: Duration = Field(default=7_776_000.0, description='How long journal, attic and runs are kept; default "90 days".')
+    alerts: AlertsTable = AlertsTable()
+    hooks: dict[str, HookTable] = Field(default={}, description="Signed webhooks by system.")
+
+
 class DocumentTable(Table):
     """A syncengine config."""
 
@@ -246,7 +302,7 @@ class DocumentTable(Table):
     region: Country | None = _key('The country of phone numbers without a country code, such as "US".')
     systems: dict[str, SystemTable] | None = _key("The systems by name.")
     pairs: dict[str, PairTable] | None = _key("The pairs by name.")
-    daemon: dict[str, Any] = Field(default={}, description="Settings of syncengine daemon.")
+    daemon: DaemonTable = DaemonTable()
 
 
 RESERVED = frozenset(SystemTable.model_fields)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from syncengine.config.build import build_pairs, build_systems, state_path
+from syncengine.config.daemon import build_daemon, daemon_secrets
 from syncengine.config.document import DocumentTable
 from syncengine.config.model import Config
 from syncengine.config.source import read_document
@@ -32,7 +33,8 @@ def load(path: Path, *, environ: Mapping[str, str], registry: Registry | None = 
     assert table is not None, "no key of a document is required by its model"
     systems = build_systems(table, problems)
     pairs = build_pairs(table, problems)
-    secrets = set(document.secrets)
+    daemon = build_daemon(table, problems)
+    secrets = document.secrets | daemon_secrets(daemon)
     if registry is not None:
         for system in systems.values():
             secrets |= registry.check_options(system, problems)
@@ -45,7 +47,7 @@ def load(path: Path, *, environ: Mapping[str, str], registry: Registry | None = 
         systems=systems,
         pairs=pairs,
         region=table.region,
-        daemon=table.daemon,
+        daemon=daemon,
         written=document.written,
         secrets=frozenset(secrets),
     )

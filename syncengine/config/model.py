@@ -1,13 +1,14 @@
 """
 A config once it is read and found right: what the rest of the program works with.
 
-Nothing here knows TOML. Secrets stand in `SystemConfig.options` and `Config.secrets` only, and neither shows in a repr.
+Nothing here knows TOML. Secrets stand in `SystemConfig.options`, in `DaemonConfig` and in `Config.secrets`; none shows in a repr.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,6 +44,60 @@ class SystemConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the daemon listens. `port` 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsConfig:
+    """Where alerts go; `stale_after` is how old the last good run of a pair may be, in seconds."""
+
+    url: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+    stale_after: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """
+    The `[daemon]` table. `hooks` are the secrets of signed webhooks by system, `jitter`, `stop_within` and `keep` seconds.
+
+    `timezone` is that of cron lines that name none; None is the zone of the machine. `hosts` are the names that the pages answer
+    to besides bare addresses and localhost.
+    """
+
+    listen: Address = Address(host="127.0.0.1", port=8080)
+    web: bool = True
+    parallel: int = 2
+    jitter: float = 10.0
+    timezone: str | None = None
+    token: str | None = field(default=None, repr=False)
+    proxy_user_header: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    stop_within: float = 30.0
+    keep: float = 7_776_000.0
+    alerts: AlertsConfig = AlertsConfig()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """
     A config file, validated. `base` is the folder that its relative paths start from.
@@ -57,6 +112,21 @@ class Config:
     systems: Mapping[str, SystemConfig]
     pairs: Mapping[str, PairSpec]
     region: str | None = None
-    daemon: Toml = field(default_factory=dict, repr=False)
+    daemon: DaemonConfig = DaemonConfig()
     written: Toml = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def in_order(self) -> list[PairSpec]:
+        """The pairs, those that others refer to first."""
+        ordered: list[PairSpec] = []
+
+        def visit(spec: PairSpec, path: tuple[str, ...]) -> None:
+            if spec in ordered or spec.name in path:
+                return
+            for name in sorted({one.references for one in spec.fields if one.references} & set(self.pairs)):
+                visit(self.pairs[name], (*path, spec.name))
+            ordered.append(spec)
+
+        for spec in self.pairs.values():
+            visit(spec, ())
+        return ordered

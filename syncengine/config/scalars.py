@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import ip_network
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic_core import PydanticCustomError
 
+from syncengine.config.model import Address
 from syncengine.connector import FieldType
 from syncengine.core.model import End
 from syncengine.wording import nearest
@@ -30,6 +32,10 @@ _UNITS = (
     _SECONDS | {f"{unit}s": seconds for unit, seconds in _SECONDS.items()} | {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86_400}
 )
 _LONGEST_FORMAT = 100
+_ADDRESS = re.compile(
+    r"(?:\[(?P<six>[0-9a-f:.]{2,45})\]|(?P<host>[a-z0-9](?:[a-z0-9.-]{0,252})?)):(?P<port>\d{1,5})", re.ASCII | re.IGNORECASE
+)
+_LARGEST_PORT = 65_535
 _SCALED = frozenset({FieldType.DECIMAL, FieldType.MONEY})
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -40,6 +46,7 @@ _CRON: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, start=1)}),
     ("day of the week", 0, 7, {name: number for number, name in enumerate(_WEEKDAYS)}),
 )
+_LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SCHEDULE_CURE = 'write "every 5 minutes", "at start" or a cron line of five fields such as "0 6 * * 1-5"'
 
 
@@ -190,6 +197,25 @@ def parse_format(value: object) -> str:
     return value
 
 
+def parse_address(value: object) -> Address:
+    """`"127.0.0.1:8080"`, `"[::1]:8080"`, `"localhost:8080"`."""
+    cure = 'write HOST:PORT, such as "127.0.0.1:8080"; an IPv6 address stands in brackets: "[::1]:8080"'
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise wrong("{value} is not an address to listen on", cure)
+    if int(found["port"]) > _LARGEST_PORT:
+        raise wrong(f"{{value}}: there is no port above {_LARGEST_PORT}", cure)
+    return Address(host=found["six"] or found["host"], port=int(found["port"]))
+
+
+def parse_network(value: object) -> str:
+    """An IP address or a network in CIDR form."""
+    try:
+        return str(ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        raise wrong("{value} is not an address or a network", 'write it like "10.0.0.7" or "10.0.0.0/8"') from None
+
+
 def parse_schedule(value: object) -> Schedule:
     """`every 5 minutes`, `at start`, or a cron line: minute hour day month weekday, optionally a time zone."""
     if not isinstance(value, str):
@@ -209,13 +235,16 @@ def parse_schedule(value: object) -> Schedule:
         raise wrong("{value} is not a schedule", _SCHEDULE_CURE)
     zone = parse_zone(words[5]) if len(words) == 6 else None
     minutes, hours, days, months, weekdays = (_cron_field(word, *rule) for word, rule in zip(words, _CRON, strict=False))
+    any_day = not words[2].startswith("*") and not words[4].startswith("*")
+    if not any_day and min(days) > max(_LAST_DAYS[month - 1] for month in months):
+        raise wrong("{value}: there is no such day in these months", "it would never run")
     return Cron(
         minutes=minutes,
         hours=hours,
         days=days,
         months=months,
         weekdays=frozenset(day % 7 for day in weekdays),
-        any_day=not words[2].startswith("*") and not words[4].startswith("*"),
+        any_day=any_day,
         timezone=zone,
     )
 

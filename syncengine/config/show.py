@@ -7,6 +7,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from syncengine.config.daemon import MASK, show_daemon
 from syncengine.config.document import RESERVED, DocumentTable
 from syncengine.config.model import Config, SystemConfig
 from syncengine.config.problems import written_at
@@ -16,8 +17,6 @@ from syncengine.wording import without_password
 
 if TYPE_CHECKING:  # the registry imports this package
     from syncengine.registry import Registry
-
-MASK = "********"
 
 
 def show(config: Config, registry: Registry | None = None) -> dict[str, object]:
@@ -32,7 +31,7 @@ def show(config: Config, registry: Registry | None = None) -> dict[str, object]:
         "region": config.region,
         "systems": {name: _system(system, config, registry) for name, system in config.systems.items()},
         "pairs": {name: _pair(pair) for name, pair in config.pairs.items()},
-        "daemon": _as_written(config.written.get("daemon", {})),
+        "daemon": show_daemon(config),
     }
 
 

@@ -84,6 +84,15 @@ def _read_text(path: Path) -> str:
         raise _unreadable(path, f"line {line} is not UTF-8 text", "save the file with the encoding UTF-8") from None
 
 
+def _small_text(path: Path) -> str:
+    """Raises OverflowError for what is larger than any config."""
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_FILE + 1)
+    if len(content) > _LARGEST_FILE:
+        raise OverflowError
+    return content.decode("utf-8-sig")
+
+
 def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         document = tomllib.loads(text, parse_float=Decimal)
@@ -217,12 +226,15 @@ class _Filler:
             path = self._base / ".env"
             self._beside = {}
             try:
-                text = path.read_text("utf-8-sig") if path.is_file() else ""
+                text = _small_text(path) if path.is_file() else ""
             except (OSError, UnicodeDecodeError):
                 text = ""
                 self._problems.add(
                     (".env",), "the file cannot be read as UTF-8 text", "check its encoding and permissions", called=".env"
                 )
+            except OverflowError:
+                text = ""
+                self._problems.add((".env",), "the file is larger than 1 MiB", "it holds secrets, a line each", called=".env")
             self._beside, wrong_lines = parse_env(text)
             for line in wrong_lines:
                 self._problems.add(

@@ -97,10 +97,12 @@ def sync(folder: Path) -> None:
     """One run of the engine, as the command line makes it."""
     from syncengine.app import App
     from syncengine.config import load
+    from syncengine.heap import spare_the_collector
     from syncengine.log import configure
     from syncengine.registry import Registry
 
     configure()
+    spare_the_collector()
     with App.open(load(folder / "bench.toml", environ={}, registry=Registry.installed())) as app:
         (report,) = app.sync()
     print(json.dumps({"written": dict(report.written), "error": report.error, "refused": [t.message for t in report.refused]}))

@@ -2,7 +2,7 @@
 How much of a server's rate limit is used, in real time, over real HTTP: `python -m tests.benchmarks.rates [SECONDS]`.
 
 Each line is a first sync into a local Records server that permits R requests a second: with `requests_per_second` from the start,
-with an unknown limit, and a second process that starts with what the first learned; then the same with slow answers.
+with an unknown limit, and a second process that starts with what the first learned in a minute; the same with slow answers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ first_name = "first_name"
 """
 
 
+_LEARNING = 60.0
+
+
 def _sync(folder: Path, server: RecordsServer, seconds: float, *, state: str, options: str = "") -> tuple[float, float, float]:
     """
     (seconds from the first call to the last, passed a second, share refused) of a sync that is stopped after this time.
@@ -74,18 +77,18 @@ def _fill(folder: Path, people: int) -> None:
 def main(seconds: float) -> None:
     configure()
     print(f"{'limit':>6} {'latency':>8} {'how':>12} {'seconds':>8} {'passed/s':>9} {'of limit':>9} {'refused':>8}")
-    for rate, latency in ((20, 0.0), (50, 0.0), (20, 0.1)):
+    for rate, latency in ((5, 0.0), (20, 0.0), (50, 0.0), (20, 0.1)):
         for how in ("configured", "unknown", "learned"):
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place)
-                _fill(folder, int(3 * rate * seconds) + 100)
+                _fill(folder, int(3 * rate * (seconds + _LEARNING)) + 100)
                 with RecordsServer(page=False) as server:
                     server.switch("rate", rate)
                     if latency:
                         server.fault("latency", times=None, seconds=latency)
                     options = f"requests_per_second = {rate}" if how == "configured" else ""
                     if how == "learned":
-                        _sync(folder, server, seconds, state="state", options=options)
+                        _sync(folder, server, _LEARNING, state="state", options=options)
                     taken, passed, refused = _sync(folder, server, seconds, state="state", options=options)
             share = passed / rate
             print(f"{rate:6} {latency:8.2f} {how:>12} {taken:8.1f} {passed:9.1f} {share:9.1%} {refused:8.2%}", flush=True)

@@ -36,7 +36,11 @@ WEB = Registry(plugins={"web": plugin})
 @pytest.fixture
 def config(tmp_path):
     (tmp_path / "s.toml").write_text(TEXT)
-    return load(tmp_path / "s.toml", environ={"KEY": "canary-1", "URL": "http://x/canary-2", "TOKEN": "canary-3"}, registry=WEB)
+    return load(
+        tmp_path / "s.toml",
+        environ={"KEY": "canary-1", "URL": "http://x/canary-2", "TOKEN": "canary-3-of-twenty-four-characters"},
+        registry=WEB,
+    )
 
 
 @pytest.mark.parametrize("registry", [WEB, None])
@@ -45,7 +49,13 @@ def test_no_secret_is_shown(config, registry):
 
 
 def test_secrets_of_the_file_are_known_to_redactors(config):
-    assert {"canary-in-file", "canary-1", "canary-too", "http://x/canary-2", "canary-3"} <= config.secrets
+    assert {
+        "canary-in-file",
+        "canary-1",
+        "canary-too",
+        "http://x/canary-2",
+        "canary-3-of-twenty-four-characters",
+    } <= config.secrets
 
 
 def test_systems_show_what_is_written_and_mask_what_is_secret(config):

@@ -192,7 +192,7 @@ def test_the_state_stands_beside_the_config_under_its_name(tmp_path):
 
 def test_the_rest_of_the_file_is_kept(config):
     assert config.region == "US"
-    assert config.daemon == {"listen": "127.0.0.1:8080"}
+    assert str(config.daemon.listen) == "127.0.0.1:8080"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):

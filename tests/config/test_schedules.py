@@ -41,7 +41,7 @@ def test_a_schedule_is_read_as_cron_and_people_mean_it(text, schedule):
 
 NOT_SCHEDULES = """
 every; every 5; every 0 minutes; every -1 minutes; 60 * * * *; * 24 * * *; * * 0 * *; * * * 13 *; * * * * 8; */0 * * * *
-5-1 * * * *; a * * * *; 1, * * * *; *-5 * * * *x; * * * * * * *; \u0661 * * * *; 0001 * * * *; ,; - - - - -
+5-1 * * * *; a * * * *; 0 0 30 2 *; 0 0 31 4,6,9,11 *; 1, * * * *; *-5 * * * *x; * * * * * * *; \u0661 * * * *; 0001 * * * *; ,; - - - - -
 """
 
 

@@ -66,6 +66,9 @@ class CountedTokens:
         self.count += 1
         return f"token-{self.count:06d}"
 
+    def batch(self, size: int) -> list[str]:
+        return [self.token() for _ in range(size)]
+
 
 class OneByOne:
     """Calls in order, on the caller's thread."""
