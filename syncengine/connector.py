@@ -2,7 +2,7 @@
 The connector contract: all that the author of a connector reads.
 
 A connector speaks to one kind of system. It can be read (`Source`), written (`Target`), or both. A *skill* is an
-optional one-method protocol (`Getter`, `Finder`, `HintReceiver`): have the method and you have the skill. A *quality* is
+optional one-method protocol (`Getter`, `Finder`, `HintReceiver`, ...): have the method and you have the skill. A *quality* is
 a flag in `Capabilities`. The engine never asks for a connector's name.
 
 The sentences of the contract; each has a test in `syncengine.testing.conformance`:
@@ -413,7 +413,7 @@ class Target(Protocol):
     def resources(self) -> Mapping[str, Resource]: ...
 
     def write(self, resource: str, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Apply at most `max_batch` changes (sentences 6 to 9)."""
+        """Apply at most `max_batch` changes, or what a `Combiner` put together (sentences 6 to 9)."""
         ...
 
     def close(self) -> None: ...
@@ -442,6 +442,19 @@ class Finder(Protocol):
 
 
 @runtime_checkable
+class Combiner(Protocol):
+    """Skill: make many changes in one call where they are alike."""
+
+    def combine(self, resource: str, changes: Sequence[Change]) -> Sequence[Sequence[Change]]:
+        """
+        The changes divided into calls of `write`, each change once; where they are alike, a call may take more than `max_batch`.
+
+        Answered from what is known already: no call is made.
+        """
+        ...
+
+
+@runtime_checkable
 class HintReceiver(Protocol):
     """Skill: understand the system's webhooks."""
 
@@ -452,10 +465,15 @@ class HintReceiver(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Where a connector is opened: `system` as named in the config, `base` the folder that relative paths start from."""
+    """
+    Where a connector is opened: `system` as named in the config, `base` the folder that relative paths start from.
+
+    `state` is the state file, for the few connectors that live in it; None where there is none.
+    """
 
     system: str
     base: Path
+    state: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ The error tree. Classes say what the runner does and how far the trouble reaches
     ├── Refused                      a guard, or a missing approval, stopped the run              exit code 3
     └── ConnectorError               what a connector may raise
         ├── TransientError           the whole call, nothing was applied; try again later
+        │   └── Interrupted          the engine's own: it was asked to stop while it waited to make the call
         ├── OutcomeUnknown           one change, it may have been applied: look before doing anything else
         ├── RecordError              one record; its neighbours go on
         │   ├── Rejected             the system refused the values (validation, too long, not null, foreign key)
@@ -89,6 +90,10 @@ class TransientError(ConnectorError):
         self.retry_after = retry_after
         self.throttled = throttled
         super().__init__(message)
+
+
+class Interrupted(TransientError):
+    """The run was asked to stop while it waited to make a call; nothing was sent."""
 
 
 class OutcomeUnknown(ConnectorError):

@@ -20,7 +20,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 _ATTRIBUTE = "__conformance__"
 
-SKILLS: Mapping[str, str] = {"read": "read", "write": "write", "get": "get", "find": "find", "hints": "hints"}
+SKILLS: Mapping[str, str] = {each: each for each in ("read", "write", "get", "find", "combine", "hints")}
 """What `requires` may name besides capabilities: the method that makes the skill."""
 
 

@@ -100,6 +100,34 @@ class Writing:
         assert len({bench.done(outcome).id for outcome in outcomes}) == count, "a full batch was not written record by record"
 
     @sentence(6)
+    @clause("The changes divided into calls of `write`, each change once;")
+    @requires("combine", "updates", "get or read")
+    @needs("records")
+    def test_changes_that_share_a_call_are_written_like_others(self, bench: Bench) -> None:
+        """As many alike changes as the test may make, one of them for a record that is not there: each has its own outcome."""
+        *there, gone = bench.make(bench.world.most_records)
+        if bench.has("archives") or bench.has("deletes"):
+            bench.done(bench.send_one(bench.removal(gone)))
+        else:
+            gone = "kit-no-such-record"
+        name = bench.world.editable
+        alike = [bench.update_of(id, {name: "kit alike"}) for id in there]
+        changes = [*alike, Update(key=bench.key(), id=gone, fields={name: "kit alike"})]
+        calls = bench.connector.combine(bench.world.resource, changes)
+        keys = sorted(change.key for call in calls for change in call)
+        assert keys == sorted(change.key for change in changes), "combine forgot a change or named one twice (class Combiner)"
+        outcomes = {outcome.key: outcome for call in calls for outcome in bench.connector.write(bench.world.resource, call)}
+        assert isinstance(outcomes.pop(changes[-1].key), Failed), (
+            "an update of a record that is not there should fail (sentence 6)"
+        )
+        assert len(outcomes) == len(there), "write must return one outcome for each change (sentence 6)"
+        for outcome in outcomes.values():
+            assert isinstance(outcome, Written), "a bad change took its neighbour down (sentence 6)"
+            assert bench.holds(bench.there(outcome.id), name, "kit alike"), (
+                "an outcome says written, and nothing was (sentence 6)"
+            )
+
+    @sentence(6)
     @quality("max_concurrency")
     @requires("creates", "get or read")
     def test_as_many_calls_at_once_as_declared_do_not_disturb_each_other(self, bench: Bench) -> None:
