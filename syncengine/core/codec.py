@@ -21,6 +21,9 @@ from orjson import dumps, loads
 from syncengine.connector import ABSENT, Absent, Native
 
 DOCUMENT_VERSION: Final = b"1"
+SAME_VALUES: Final = b"="
+"""Instead of the version: the values are those of the document beside it, under the names that follow or the same ones."""
+
 FINGERPRINT_BYTES: Final = 16
 
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
@@ -64,6 +67,30 @@ def decode(data: bytes) -> dict[str, Native]:
     if type(content) is list:
         return {str(_untag(name)): _untag(value) for name, value in content}
     raise ValueError("a damaged document: it holds no object")
+
+
+def encode_beside(fields: Mapping[str, Native], other: Mapping[str, Native]) -> bytes:
+    """
+    As `encode`, for a document that is kept beside the one of `other`: where both hold the same values in the same order, as the
+    two sides of a link mostly do, the values are not stored twice.
+    """
+    if len(fields) == len(other):
+        values, others = list(fields.values()), list(other.values())
+        kinds = list(map(type, values))
+        if _PLAIN.issuperset(kinds) and kinds == list(map(type, others)) and values == others:
+            names = list(fields)
+            if names == list(other):
+                return SAME_VALUES
+            if all(map(_is_utf8, names)):
+                return SAME_VALUES + dumps(names)
+    return encode(fields)
+
+
+def decode_beside(data: bytes, other: Mapping[str, Native]) -> dict[str, Native]:
+    """The fields of a document that `encode_beside` made; ValueError for an unknown version or damaged bytes."""
+    if data[:1] != SAME_VALUES:
+        return decode(data)
+    return dict(zip(loads(data[1:]) if len(data) > 1 else other, other.values(), strict=True))
 
 
 class Fingerprinter:

@@ -19,6 +19,8 @@ from syncengine.core.model import Side
 class Op(Enum):
     """What is done to a record of the target side."""
 
+    __hash__ = object.__hash__  # as for Side
+
     CREATE = "create"
     UPDATE = "update"
     ARCHIVE = "archive"
@@ -29,6 +31,8 @@ class Op(Enum):
 
 class LinkState(Enum):
     """The life of a link."""
+
+    __hash__ = object.__hash__  # as for Side
 
     CREATING = "creating"
     """A create for one side is under way; it has one id so far."""
@@ -44,6 +48,8 @@ class LinkState(Enum):
 class Wait(Enum):
     """Why a record is not settled; it is decided again in every run."""
 
+    __hash__ = object.__hash__  # as for Side
+
     CONFLICT = "conflict"
     AMBIGUOUS = "ambiguous"
     REFERENCE = "reference"
@@ -58,6 +64,8 @@ class Wait(Enum):
 
 class Bucket(Enum):
     """Where a record that was read ends; per side the buckets add up to what was read."""
+
+    __hash__ = object.__hash__  # as for Side
 
     UNCHANGED = "unchanged"
     LINKED = "linked"
@@ -108,7 +116,8 @@ class Loss:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class Write:
     """
     One write to one record of side `side`: `fields` are the native values to store, `before` those they replace, and
@@ -124,7 +133,8 @@ class Write:
     whys: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class Decision:
     """
     What a run intends for one link (`link` is its number) or for records without one.

@@ -14,7 +14,8 @@ from enum import Enum
 from syncengine.core.model import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class Member:
     """A live record with the key in question. `link`: its link, if any; `spoken_for`: that link is not dead."""
 

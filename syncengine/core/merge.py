@@ -19,7 +19,8 @@ from syncengine.core.model import Policy, Side
 from syncengine.core.values import Reference, Value, is_lossy_image
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class Half:
     """
     One side of a link as far as we know it: `now` is what the system holds (None: it holds nothing), `base` its shadow.
@@ -86,7 +87,8 @@ class Choice:
     value: Native = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True, kw_only=True)
 class FieldResult:
     """
     What becomes of one field: `writes` are native values per target side.
@@ -106,7 +108,8 @@ class FieldResult:
 _UNLINKED = "the {} record it points to has no link yet"
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
+@dataclass(slots=True)
 class _Look:
     value: Value
     has_base: bool
@@ -180,7 +183,8 @@ def merge_field(
     one, two = looks[Side.LEFT], looks[Side.RIGHT]
     quiet = tuple(side for side in Side if looks[side].moved)
     has_base = one.has_base and two.has_base
-    if has_base and not one.changed and not two.changed:
+    outdated = _outdated(looks) if rule.references is not None and has_base else None
+    if has_base and not one.changed and not two.changed and outdated is None:
         return FieldResult(rule=rule, verdict=Verdict.SAME, quiet=quiet)
     for side in Side:
         if looks[side].blocked:
@@ -208,6 +212,8 @@ def merge_field(
         losers = (target,) if contested and not rule.blank(looks[target].value) else ()
         return FieldResult(rule=rule, verdict=Verdict.TRAVELS, writes={target: native}, losers=losers, quiet=quiet, why=why)
 
+    if outdated is not None and not one.changed and not two.changed:
+        return travel(outdated.other, f"the record that the {outdated.value} points to was made anew")
     if has_base and one.changed != two.changed:
         source = Side.LEFT if one.changed else Side.RIGHT
         if rule.writable(source.other):
@@ -319,6 +325,14 @@ def _newer(halves: Mapping[Side, Half], clock_slack: float | None) -> Side | Non
     if abs(lead) <= clock_slack:
         return None
     return Side.LEFT if lead > 0 else Side.RIGHT
+
+
+def _outdated(looks: Mapping[Side, _Look]) -> Side | None:
+    """The side whose reference, once the other's equal, names a record that lost its link: another one took its place there."""
+    lost = [side for side in Side if _unresolved(looks[side].value)]
+    if len(lost) != 1 or not looks[lost[0].other].value:
+        return None
+    return lost[0]
 
 
 def _unresolved(value: Value) -> bool:

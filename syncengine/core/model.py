@@ -7,14 +7,24 @@ Pure. A `PairSpec` is what a config says, before anybody looked at the systems; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, EnumMeta
+from typing import TypeVar
 
 from syncengine.connector import FieldType, Native
 
+_Member = TypeVar("_Member")
 
-class Side(Enum):
+
+class _Both(EnumMeta):
+    """Goes through the members without the generators of `EnumMeta`: every decision goes through both sides, many times."""
+
+    def __iter__(cls: type[_Member]) -> Iterator[_Member]:
+        return iter(cls._member_map_.values())  # type: ignore[attr-defined]
+
+
+class Side(Enum, metaclass=_Both):
     """One end of a pair."""
 
     LEFT = "left"

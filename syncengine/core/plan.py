@@ -8,37 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from syncengine.connector import ABSENT, Capabilities, Fields, Native
+from syncengine.core.creates import CreateField
 from syncengine.core.decision import Ask, AskKind, Bucket, Decision, LinkState, Loss, Op, Wait, Write
 from syncengine.core.detect import Delta, Presence, detect
-from syncengine.core.mapping import FieldRule, Locate, PairRule, Resolve, Unmappable, Unresolved
+from syncengine.core.mapping import Locate, PairRule, Resolve, Unmappable, Unresolved
 from syncengine.core.merge import Choice, FieldResult, Half, Pick, Verdict, is_like, merge_field
 from syncengine.core.model import Deletes, Keyless, Side
-from syncengine.core.values import Value
-
-
-@dataclass(frozen=True, slots=True)
-class CreateField:
-    """A field that a create on one side may fill: native names on the target and the source; `needed`: not without it."""
-
-    rule: FieldRule
-    target: str
-    source: str
-    needed: bool
-
-
-def create_fields(rule: PairRule, target: Side) -> tuple[CreateField, ...]:
-    """The fields of a create on this side; the same for every record, so found out once a run."""
-    matched = {field_rule.name for field_rule in rule.match}
-    return tuple(
-        CreateField(
-            field_rule,
-            field_rule.native(target),
-            field_rule.native(target.other),
-            field_rule.required(target) or field_rule.name in matched,
-        )
-        for field_rule in rule.fields
-        if field_rule.writable(target)
-    )
+from syncengine.core.values import Value, is_blank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +297,7 @@ def _unseen(rule: PairRule, ground: Ground, side: Side, halves: Mapping[Side, Ha
 def decide_single(rule: PairRule, ground: Ground, *, side: Side, half: Half, key: str | None) -> Decision:
     """Decide about a record that has no link and, by its key, no possible partner: create one for it, or leave it alone."""
     target = side.other
-    skipped = Decision(
+    blank = Decision(
         link=None,
         left=half if side is Side.LEFT else Half(id=None, now=None),
         right=half if side is Side.RIGHT else Half(id=None, now=None),
@@ -330,14 +306,14 @@ def decide_single(rule: PairRule, ground: Ground, *, side: Side, half: Half, key
         key=key,
     )
     if not rule.spec.direction.allows(target):
-        return replace(skipped, skipped=f"only on the {side.value}, which the pair's direction leaves alone")
+        return replace(blank, skipped=f"only on the {side.value}, which the pair's direction leaves alone")
     if not ground.capabilities[target].creates:
-        return replace(skipped, skipped=f"the {target.value} takes no new records")
+        return replace(blank, skipped=f"the {target.value} takes no new records")
     if not rule.in_scope(side, half.now or {}):
-        return replace(skipped, skipped="outside the filter")
+        return replace(blank, skipped="outside the filter")
     if key is None and rule.spec.keyless is Keyless.SKIP:
-        return replace(skipped, skipped=f"no {', '.join(rule.spec.match)}")
-    return _create(rule, ground, side, half, skipped)
+        return replace(blank, skipped=f"no {', '.join(rule.spec.match)}")
+    return _create(rule, ground, side, half, blank)
 
 
 def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decision) -> Decision:
@@ -357,10 +333,16 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
         field_rule, name, other_name, needed = each.rule, each.target, each.source, each.needed
         native = now.get(other_name, ABSENT)
         try:
-            value: Value = None if native is ABSENT else field_rule.canonical(side, native, ground.resolve)
-            if field_rule.blank(value):
-                continue
-            fields[name] = field_rule.to_native(target, value, ground.locate)
+            if not each.is_reference:
+                plain = None if native is ABSENT else each.read(native)
+                if is_blank(plain):
+                    continue
+                fields[name] = each.write(plain)
+            else:
+                value: Value = None if native is ABSENT else field_rule.canonical(side, native, ground.resolve)
+                if field_rule.blank(value):
+                    continue
+                fields[name] = field_rule.to_native(target, value, ground.locate)
         except Unresolved:
             why = f"{field_rule.name}: the {field_rule.references} record it points to has no link yet"
             if needed:
@@ -376,12 +358,21 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
         whys[name] = new
     if not rule.in_scope(target, fields):
         return replace(blank, buckets={side: Bucket.SKIPPED}, skipped=f"would fall outside the {target.value} side's own filter")
-    return replace(
-        blank,
+    return Decision(
+        link=blank.link,
+        left=blank.left,
+        right=blank.right,
+        label=blank.label,
         writes=(Write(op=Op.CREATE, side=target, id=None, fields=fields, source=source, whys=whys),),
         state=LinkState.LIVE,
         waits={side: late[0]} if late else {},
         buckets={side: Bucket.CREATED},
+        bases=blank.bases,
+        asks=blank.asks,
+        losses=blank.losses,
+        key=blank.key,
+        hold=blank.hold,
+        skipped=blank.skipped,
     )
 
 

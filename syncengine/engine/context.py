@@ -90,6 +90,7 @@ class Seen:
 class Listing:
     """
     What reading one side brought. `full`: it was read from the beginning. `complete`: it provably held every live record.
+    `narrow`: only some records were read by id, so that what is new on the side cannot be known. `begun`: when, in epoch seconds.
     `known`: live records in the state before. `healthy`: the side showed that it can still see what it held before, so that
     its negative answers count.
     """
@@ -97,6 +98,8 @@ class Listing:
     seen: Seen = field(default_factory=Seen)
     complete: bool = False
     full: bool = False
+    narrow: bool = False
+    begun: float = 0.0
     healthy: bool = False
     known: int = 0
     cursor: str | None = None
@@ -142,6 +145,10 @@ class Resolver:
             self._ids[key] = id_
         return id_
 
+    def side_of(self, pair: str, side: Side) -> Side:
+        """Which side of a referenced pair a side of this pair is."""
+        return self._sides[pair][side]
+
     def _pair(self, name: str) -> int | None:
         if self._numbers.get(name) is None:
             found = self._store.runs.find_pair(name)
@@ -159,7 +166,8 @@ class Context:
     """
     One run. `number` is 0 in a plan, which is not stored; `lease` is None there too.
 
-    `sharing`: per side, the names of other pairs that write to the same resource, with the side it is to them.
+    `sharing`: per side, the names of other pairs that write to the same resource, with the side it is to them. `notes_to_set` are
+    remembered once the run went through.
     """
 
     store: Store
@@ -179,6 +187,7 @@ class Context:
     skips: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    notes_to_set: dict[str, str] = field(default_factory=dict)
 
     def told_skips(self) -> list[str]:
         """Why records were left alone, with how many."""

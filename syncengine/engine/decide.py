@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from syncengine.core.creates import create_fields
 from syncengine.core.decision import Ask, AskKind, Bucket, Decision, LinkState, Wait
 from syncengine.core.detect import Presence
 from syncengine.core.mapping import Unmappable, UnresolvedKey
 from syncengine.core.matching import Match, Member, match
 from syncengine.core.merge import Half
 from syncengine.core.model import Side
-from syncengine.core.plan import Ground, create_fields, decide_link, decide_single
+from syncengine.core.plan import Ground, decide_link, decide_single
 from syncengine.engine.context import Context
 from syncengine.engine.read import fetch, match_key
-from syncengine.store.links import Link
+from syncengine.store.links import Link, LinkSide
 from syncengine.store.staging import Staged
 
 _CHUNK = 500
+_FREED = "the id of a deleted record was given to another one, which is matched anew"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,8 +51,9 @@ class Decider:
         self._doubts = doubts
         self._store = context.store
         self._met: set[tuple[Side, str]] = set()
-        self._survived: set[int] = set()
+        self._survived: set[tuple[Side, str]] = set()
         self._revived: set[int] = set()
+        self._freed: set[tuple[Side, str]] = set()
         self._brought: set[tuple[Side, str]] = set()
         self._last_key = ""
         left, right = (context.remotes[side].capabilities for side in Side)
@@ -71,6 +74,7 @@ class Decider:
         self._met.clear()
         self._survived.clear()
         self._revived.clear()
+        self._freed.clear()
         self._brought.clear()
         after = 0
         while numbers := self._store.staging.links(after=after, limit=_CHUNK):
@@ -106,7 +110,8 @@ class Decider:
             ground = replace(ground, choices=choices.get(decision.link, {}), asked=asked)
         state = LinkState.LIVE
         if decision.link is not None and decision.link in (loaded := self._store.links.load([decision.link])):
-            state = self._state(loaded[decision.link], presence)
+            link = loaded[decision.link]
+            state = LinkState.LIVE if self._undecided(link, presence) else link.state
         return decide_link(
             self._context.rule,
             ground,
@@ -129,9 +134,16 @@ class Decider:
                 ground = self._ground
                 if number in choices or number in asked:
                     ground = replace(ground, choices=choices.get(number, {}), asked=number in asked)
-                decision = self._of_link(links[number], staged[number], ground, number in parked)
+                rows = staged[number]
+                if (side := self._newcomer(links[number], rows)) is not None:
+                    self._freed.add((side, rows[side].id))
+                    yield self._released(rows[side])
+                    rows = {side.other: rows[side.other]} if side.other in rows else {}
+                    links[number].replace(side, LinkSide(id=None))
+                decision = self._of_link(links[number], rows, ground, number in parked)
                 if links[number].state is LinkState.DEAD:
-                    self._survived.add(number)
+                    delivered = [(each, half) for each in Side if (half := decision.half(each)).delivered]
+                    self._survived |= {(each, half.id) for each, half in delivered if half.id is not None}
                     if decision.writes:
                         self._revived.add(number)
                 yield decision
@@ -169,42 +181,41 @@ class Decider:
         if is_parked and not ground.choices:
             return replace(held, buckets=dict.fromkeys(present, Bucket.QUARANTINED))
         presence = {side: self._presence(link, side, staged.get(side)) for side in Side}
-        if link.state is LinkState.DEAD and self._is_another(link, staged):
-            why = "the id of a deleted record was given to another one: both are matched anew"
-            return replace(
-                held,
-                hold=False,
-                state=LinkState.ENDED,
-                waits=dict.fromkeys(Side, (Wait.DEFERRED, why)),
-                buckets=dict.fromkeys(present, Bucket.WAITING),
-            )
         here = [side for side in Side if presence[side] is Presence.PRESENT]
+        undecided = self._undecided(link, presence)
         decision = decide_link(
             self._context.rule,
             ground,
             link=link.number,
-            state=self._state(link, presence),
+            state=LinkState.LIVE if undecided else link.state,
             left=halves[Side.LEFT],
             right=halves[Side.RIGHT],
             presence=presence,
         )
         if len(here) == 1 and not ground.choices:
             decision = self._unless_reborn(decision, here[0])
+        unread = {side for side, (reason, _) in decision.waits.items() if reason is Wait.UNREAD}
+        if kept := undecided.keys() & unread:
+            # Whatever could not be read this time, there is still something to decide about the survivor.
+            decision = replace(decision, waits={**decision.waits, **{side: undecided[side] for side in kept}})
         return self._held_if_provisional(decision)
 
-    def _state(self, link: Link, presence: Mapping[Side, Presence]) -> LinkState:
+    def _undecided(self, link: Link, presence: Mapping[Side, Presence]) -> dict[Side, tuple[Wait, str]]:
         """
-        The link's state, save that a dead link counts as live while its partner's deletion is still undecided: its revival
-        failed, or a newcomer with its key stood in the way. One that is settled has nothing pending; one that was asked about
-        waits for the answer.
+        What the survivor of a dead link waits for while its partner's deletion is still undecided: its revival failed, or a
+        newcomer with its key stood in the way. Such a link counts as live. One that is settled has nothing pending; one that was
+        asked about waits for the answer.
         """
-        here = [side for side in Side if presence[side] is Presence.PRESENT]
-        if link.state is not LinkState.DEAD or len(here) != 1:
-            return link.state
-        id_ = link.side(here[0]).id
-        waiting = self._store.records.pending_of(self._context.pair.number, here[0], [id_]) if id_ is not None else {}
-        undecided = any(row.reason not in (Wait.DELETE, Wait.UNREAD, Wait.IN_DOUBT) for row in waiting.values())
-        return LinkState.LIVE if undecided else link.state
+        found: dict[Side, tuple[Wait, str]] = {}
+        if link.state is not LinkState.DEAD or all(presence[side] is Presence.PRESENT for side in Side):
+            return found
+        for side in Side:
+            id_ = link.side(side).id
+            if id_ is not None:
+                for row in self._store.records.pending_of(self._context.pair.number, side, [id_]).values():
+                    if row.reason not in (Wait.DELETE, Wait.UNREAD, Wait.IN_DOUBT):
+                        found[side] = row.reason, row.detail
+        return found
 
     def _unless_reborn(self, decision: Decision, survivor: Side) -> Decision:
         """
@@ -237,20 +248,37 @@ class Decider:
             buckets={survivor: bucket},
         )
 
-    def _is_another(self, link: Link, staged: Mapping[Side, Staged]) -> bool:
+    def _newcomer(self, link: Link, staged: Mapping[Side, Staged]) -> Side | None:
         """
-        Whether a deleted record's id came back with another key: systems that count ids use the last one again.
+        The side of a dead link where the id of the record that is gone came back with another key: systems that count ids use
+        the last one again.
 
-        A record that came back with its key is itself again, and its link lives on.
+        A record that came back with its key is itself again, and its link lives on. So is one that comes back to a system with an
+        archive, unless nothing is left of all else that it held.
         """
+        if link.state is not LinkState.DEAD:
+            return None
         for side, row in staged.items():
             if row.presence is not Presence.PRESENT or row.id != link.side(side).id:
                 continue
             if self._store.records.known(self._context.pair.number, side, [row.id]):
                 continue
-            key = match_key(self._context, side, link.side(side).shadow)
-            return key is not None and row.key is not None and key != row.key
-        return False
+            shadow = link.side(side).shadow
+            key = match_key(self._context, side, shadow)
+            if key is None or row.key is None or key == row.key:
+                continue
+            keys = {field_rule.native(side) for field_rule in self._context.rule.match}
+            held = {name: value for name, value in shadow.items() if name not in keys and value not in (None, "", [])}
+            is_changed = held and all((row.fields or {}).get(name) != value for name, value in held.items())
+            if is_changed or not self._context.remotes[side].capabilities.archives:
+                return side
+        return None
+
+    def _released(self, row: Staged) -> Decision:
+        """The newcomer with a dead link's id waits until the link has let go of it, and is matched in the next pass."""
+        half = self._context.half(row)
+        alone = _alone(row.side, half, label=self._context.rule.label(row.side, row.fields or {}))
+        return replace(alone, waits={row.side: (Wait.DEFERRED, _FREED)}, buckets={row.side: Bucket.WAITING})
 
     def _half(self, link: Link, side: Side, staged: Staged | None) -> Half:
         stored = link.side(side)
@@ -302,12 +330,16 @@ class Decider:
                 yield decision
 
     def _of_key(self, key: str, row: Staged, group: Mapping[Side, Sequence[Member]], parked: set[tuple[Side, str]]) -> Decision:
-        half = self._context.half(row)
+        half, found = self._context.half(row), match(group, row.side)
+        is_held = self._is_held(key, row)
+        if found is Match.NEW and not is_held and (row.side, row.id) not in parked:
+            decision = decide_single(self._context.rule, self._ground, side=row.side, half=half, key=key)
+            return self._held_if_provisional(decision)
         label = self._context.rule.label(row.side, row.fields or {})
         alone = _alone(row.side, half, label=label, key=key)
-        if key in self._doubts.keys or self._may_be_ours(row):
+        if is_held:
             return replace(alone, hold=True, buckets={row.side: Bucket.IN_DOUBT})
-        match match(group, row.side):
+        match found:
             case Match.AMBIGUOUS:
                 counts = " and ".join(f"{len(group[side])} on the {side.value}" for side in Side)
                 why = f"{counts} share this key: merge them, or change the key of all but one"
@@ -320,14 +352,15 @@ class Decider:
             case Match.TAKEN:
                 why = f"the {row.side.other.value} record with this key is linked to another record, whose key may be on the move"
                 return replace(alone, waits={row.side: (Wait.DEFERRED, why)}, buckets={row.side: Bucket.WAITING})
-            case Match.NEW if (row.side, row.id) in parked:
-                return replace(alone, hold=True, buckets={row.side: Bucket.QUARANTINED})
             case Match.NEW:
-                decision = decide_single(self._context.rule, self._ground, side=row.side, half=half, key=key)
+                return replace(alone, hold=True, buckets={row.side: Bucket.QUARANTINED})
             case Match.PAIR:
                 partner = group[row.side.other][0]
-                decision = self._pair(row, half, partner, key, alone)
-        return self._held_if_provisional(decision)
+                return self._held_if_provisional(self._pair(row, half, partner, key, alone))
+
+    def _is_held(self, key: str, row: Staged) -> bool:
+        """Whether nothing is decided about a record, for a create in doubt has its key or may have made it."""
+        return key in self._doubts.keys or self._may_be_ours(row)
 
     def _may_be_ours(self, row: Staged) -> bool:
         """Whether the record appeared since a create that is in doubt on its side."""
@@ -356,6 +389,8 @@ class Decider:
             return self._both_wait(alone, row, found, why)
         if found.link is None and self._may_be_ours(found):
             return self._both_wait(alone, row, found, "")
+        if (found.side, found.id) in self._freed:
+            return replace(alone, waits={row.side: (Wait.DEFERRED, _FREED)}, buckets={row.side: Bucket.WAITING})
         if found.link in self._revived:
             why = f"its partner on the {row.side.other.value} is about to get its old partner back"
             return self._both_wait(alone, row, found, why)
@@ -369,7 +404,7 @@ class Decider:
             right=halves[Side.RIGHT],
             presence=dict.fromkeys(Side, Presence.PRESENT),
         )
-        if found.link in self._survived:
+        if (found.side, found.id) in self._survived:
             # The partner survived a dead link, which counted it already.
             decision = replace(decision, buckets={row.side: decision.buckets[row.side]})
         return replace(decision, key=key)
@@ -383,7 +418,7 @@ class Decider:
         if found.link is None:
             is_late = (found.side, found.id) in self._brought and found.key is not None and found.key <= self._last_key
         else:
-            is_late = found.link not in self._survived
+            is_late = (found.side, found.id) not in self._survived
         if is_late:
             halves[found.side] = self._context.half(found)
         return replace(
@@ -402,7 +437,7 @@ class Decider:
         wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
         for key, rows in free.items():
             for row in rows:
-                if match(groups[key], row.side) is Match.PAIR:
+                if match(groups[key], row.side) is Match.PAIR and not self._is_held(key, row):
                     wanted[row.side.other].append(groups[key][row.side.other][0].id)
         for side, ids in wanted.items():
             staged = self._store.staging.present(side, ids)

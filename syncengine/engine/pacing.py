@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +25,23 @@ _RISE: Final = 1.5
 _CREDIT: Final = 0.02
 """Seconds that a late call may be made up for: threads wake late, and a slot that passed unused is lost otherwise."""
 
+_WIDE: Final = 2.0
+_STEP_UP: Final = 0.4
+"""How far between bounds that are not wide apart the next rate lies: a refusal costs more than a little idleness."""
+
+_STEP_DOWN: Final = 0.97
+"""Where a limit that was known is looked for after a refusal, until the time between two refusals tells more."""
+
+_PATIENCE: Final = 0.8
+"""For what part of the time up to the refusal before a higher rate has to pass until it counts: some limits are by the minute."""
+
 _CLOSE: Final = 1.02
 """The limit is known when the bounds around it are as close as this."""
 
 _SHORTEST_CALM: Final = 2.0
 _LONGEST_CALM: Final = 60.0
+_LONGEST_SPAN: Final = 150.0
+_SHORTEST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 900.0
 _LEAST: Final = 0.5
 _MARGIN: Final = 0.99
@@ -34,6 +49,32 @@ _MARGIN: Final = 0.99
 
 _SMALLEST_STEP: Final = 0.01
 _LARGEST_STEP: Final = 0.08
+
+
+_LATEST: ContextVar[Callable[[], float] | None] = ContextVar("latest", default=None)
+
+
+@contextmanager
+def begun_by(latest: Callable[[], float]) -> Iterator[None]:
+    """On this thread, let no call begin after a moment (epoch seconds): a longer wait for it is given up at once."""
+    token = _LATEST.set(latest)
+    try:
+        yield
+    finally:
+        _LATEST.reset(token)
+
+
+def wait(clock: Clock, seconds: float) -> None:
+    """Sleep before a call. Raises TransientError where the call could then no longer begin in time, Interrupted to stop."""
+    _in_time(clock, seconds)
+    clock.sleep(seconds)
+
+
+def _in_time(clock: Clock, seconds: float = 0.0) -> None:
+    latest = _LATEST.get()
+    if latest is not None and clock.now() + seconds > latest():
+        msg = f"the lease would end before a call that has to wait {seconds:.0f} seconds; the rest waits for the next run"
+        raise TransientError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +90,10 @@ class _Bounds:
 
     @property
     def next(self) -> float:
-        """The rate to go on with: nearer to the lower bound, which is the better known one."""
-        return self.low if self.is_close else self.low + 0.5 * (self.high - self.low)
+        """The rate to go on with: in the middle first, then nearer to the lower bound, which is the better known one."""
+        if self.is_close:
+            return self.low
+        return self.low + (0.5 if self.high > _WIDE * self.low else _STEP_UP) * (self.high - self.low)
 
     @property
     def calm(self) -> float:
@@ -65,41 +108,36 @@ class Pacer:
     With a configured `rate` it keeps to that. Otherwise it starts modest and rises while calls pass. Each refusal then bounds the
     limit: what passed since the refusal before came in over the whole time, its pause included, so the limit is no lower; and it
     is no higher than the rate that was refused. The rate goes between the bounds until they are close, and now and then tests a
-    higher one. Slow answers say nothing about a limit.
+    higher one. A call refused right after a pause, with none let through between, is the same refusal still. Slow answers say
+    nothing about a limit.
 
-    `learned` is the limit in calls a second, for the state to remember; a pacer that is given one starts there. `max_calls` is
-    for the life of the pacer.
+    `learned` is the limit in calls a second, for the state to remember; a pacer that is given one starts there.
     """
 
-    def __init__(
-        self, clock: Clock, *, rate: float | None = None, learned: float | None = None, max_calls: int | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, *, rate: float | None = None, learned: float | None = None) -> None:
         self._clock = clock
         self._fixed = rate
-        self._bounds = None if rate is not None or learned is None else _Bounds(learned, learned * _CLOSE)
+        self._bounds = None if rate is not None or learned is None else _Bounds(_MARGIN * learned, _MARGIN * learned * _CLOSE)
         self.learned = None if rate is not None else learned
         self.rate = rate or (self._bounds.low if self._bounds is not None else _START)
-        self.calls = 0
-        self._max_calls = max_calls
         self._step = _SMALLEST_STEP
         self._next = 0.0
         self._blocked_until = 0.0
         self._passed: deque[float] = deque()
         self._since_refusal = 0
+        self._span = 0.0
+        self._pause = _SHORTEST_PAUSE
         self._refused_at: float | None = None
         self._resumed_at = self._raised_at = clock.monotonic()
         self._lock = threading.Lock()
 
     def before(self) -> None:
-        """Wait for the next free moment; raises TransientError when the calls of this run are used up."""
-        with self._lock:
-            if self._max_calls is not None and self.calls >= self._max_calls:
-                msg = f"the limit of {self._max_calls} calls (`max_calls`) is used up; the rest waits for the next run"
-                raise TransientError(msg, retry_after=float("inf"))
-            self.calls += 1
+        """Wait for the next free moment."""
         due = self._slot()
-        while (wait := due - self._clock.monotonic()) > 0:
-            self._clock.sleep(wait)
+        # Asked also where nothing is waited for: a change may take several requests, and each may have been slow.
+        _in_time(self._clock)
+        while (left := due - self._clock.monotonic()) > 0:
+            wait(self._clock, left)
             # Whoever slept while another call was refused would run into the same refusal.
             with self._lock:
                 overtaken = due < self._blocked_until
@@ -115,6 +153,10 @@ class Pacer:
             elif status is not None:
                 self._let_through(now)
 
+    def pause(self, seconds: float) -> None:
+        """Wait before a request that would come too early; raises TransientError where it could then not begin in time."""
+        wait(self._clock, seconds)
+
     def _slot(self) -> float:
         with self._lock:
             now = self._clock.monotonic()
@@ -125,20 +167,24 @@ class Pacer:
     def _refused(self, now: float, retry_after: float | None) -> None:
         if now < self._blocked_until:
             return  # it was under way when another call was refused, and tells nothing new
-        pause = min(1.0 if retry_after is None else retry_after, _LONGEST_PAUSE)
-        if self._fixed is None:
-            self._forget(now)
-            self._narrow(now)
-        self._refused_at, self._resumed_at = now, now + pause
-        self._blocked_until = self._raised_at = self._resumed_at
+        is_same = self._refused_at is not None and not self._since_refusal
+        # Whoever does not tell how long it takes is asked less and less often, until a call passes.
+        self._pause = min(2 * self._pause, _LONGEST_CALM) if is_same else _SHORTEST_PAUSE
+        pause = min(self._pause if retry_after is None else retry_after, _LONGEST_PAUSE)
+        if not is_same:
+            if self._fixed is None:
+                self._forget(now)
+                self._narrow(now)
+            self._refused_at = now
+        self._resumed_at = self._blocked_until = self._raised_at = now + pause
         self._since_refusal = 0
 
     def _narrow(self, now: float) -> None:
         """The bounds that this refusal shows; an older lower one holds unless this rate was hardly above it."""
-        went_out = now - self._resumed_at
-        high = self.rate if went_out < 1.0 else min(self.rate, len(self._passed) + 1.0)
-        low = high / 3
-        if self._refused_at is not None and 0.5 < now - self._refused_at < _LONGEST_CALM:
+        self._span = now - self._resumed_at
+        high = self.rate if self._span < 1.0 else min(self.rate, len(self._passed) + 1.0)
+        low = high / 3 if self._bounds is None else _STEP_DOWN * high
+        if self._refused_at is not None and 0.5 < now - self._refused_at < _LONGEST_SPAN:
             low = self._since_refusal / (now - self._refused_at)
         if self._bounds is not None and self._bounds.low < 0.995 * high:
             low = max(low, self._bounds.low)
@@ -160,7 +206,7 @@ class Pacer:
         if self._bounds is None:
             # No more than by half a second, so that one leap does not go far over the limit.
             self.rate *= 1.0 + min(0.025, (_RISE - 1.0) / self.rate)
-        elif now - self._raised_at > self._bounds.calm:
+        elif now - self._raised_at > max(self._bounds.calm, min(_PATIENCE * self._span, _LONGEST_CALM)):
             self._raised_at = now
             low = max(self._bounds.low, self.rate)
             self._settle(_Bounds(low, max(self._bounds.high, low)))
@@ -171,3 +217,44 @@ class Pacer:
     def _forget(self, now: float) -> None:
         while self._passed and self._passed[0] < now - 1.0:
             self._passed.popleft()
+
+
+class Allowance:
+    """
+    The calls that one App may make to a system in one run, at the pace that it shares with others: a connector's `gate`.
+
+    `max_calls` None: as many as it likes.
+    """
+
+    def __init__(self, pacer: Pacer, max_calls: int | None) -> None:
+        self.calls = 0
+        self.most = max_calls
+        self._pacer = pacer
+        self._lock = threading.Lock()
+
+    @property
+    def rate(self) -> float:
+        """Calls a second as they may be made now."""
+        return self._pacer.rate
+
+    def begin(self) -> None:
+        """A run begins: nothing of what it may call is used up."""
+        with self._lock:
+            self.calls = 0
+
+    def before(self) -> None:
+        """Wait for the next free moment; raises TransientError when the calls of this run are used up."""
+        with self._lock:
+            if self.most is not None and self.calls >= self.most:
+                msg = f"the limit of {self.most} calls (`max_calls`) is used up; the rest waits for the next run"
+                raise TransientError(msg, retry_after=float("inf"))
+            self.calls += 1
+        self._pacer.before()
+
+    def after(self, status: int | None, retry_after: float | None) -> None:
+        """Learn from the answer."""
+        self._pacer.after(status, retry_after)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before a request that would come too early."""
+        self._pacer.pause(seconds)

@@ -12,14 +12,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+
+from syncengine.errors import Interrupted
 
 T = TypeVar("T")
 K = TypeVar("K")
 
+_SLICE: Final = 0.2
+"""How long a sleeper goes without asking whether to stop, in seconds. A signal handler may take no lock, so nobody wakes it."""
+
+_GRACE: Final = 2.0
+"""What is left of a wait that is sat out even then: the calls of a batch under way keep their pace, and it is finished."""
+
 
 class Clock(Protocol):
-    """Time: `now` in epoch seconds, `monotonic` in seconds for measuring, `sleep` for pacing and retries."""
+    """
+    Time: `now` in epoch seconds, `monotonic` in seconds for measuring, `sleep` for pacing and retries.
+
+    `sleep` may raise `Interrupted`: the call that it was to come before is not made then.
+    """
 
     def now(self) -> float: ...
 
@@ -32,6 +44,10 @@ class Tokens(Protocol):
     """Fresh, unguessable text: idempotency keys and lease holders."""
 
     def token(self) -> str: ...
+
+    def batch(self, size: int) -> list[str]:
+        """Several at once, which may begin alike."""
+        ...
 
 
 class Executor(Protocol):
@@ -47,7 +63,10 @@ class Executor(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock. On whatever thread it sleeps, a long sleep ends with `Interrupted` soon after `stop` says so."""
+
+    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
+        self._stop = stop
 
     def now(self) -> float:
         return time.time()
@@ -56,7 +75,12 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if left > _GRACE and self._stop():
+                msg = f"asked to stop with {left:.0f} seconds to wait before the next call; nothing was sent"
+                raise Interrupted(msg)
+            time.sleep(min(left, _SLICE))
 
 
 class RandomTokens:
@@ -64,6 +88,11 @@ class RandomTokens:
 
     def token(self) -> str:
         return secrets.token_hex(16)
+
+    def batch(self, size: int) -> list[str]:
+        """Neighbours in an index of a million keys, where random ones would touch a page each."""
+        token = self.token()
+        return [f"{token}-{position}" for position in range(size)]
 
 
 class Threads:

@@ -13,7 +13,7 @@ from syncengine.core.detect import Presence
 from syncengine.core.mapping import Unmappable, UnresolvedKey
 from syncengine.core.model import Side
 from syncengine.engine.context import Context, Seen
-from syncengine.errors import CursorExpired, ProtocolError
+from syncengine.errors import CursorExpired, Interrupted, ProtocolError
 from syncengine.store.staging import Staged
 
 _GET_BATCH = 500
@@ -23,12 +23,13 @@ def read_both(context: Context, *, cursors: dict[Side, str | None]) -> None:
     """
     Read both sides and stage what needs a decision.
 
-    `cursors` tells where to resume; None reads a side whole. Raises what a connector raises: a listing that failed is no
-    listing, and nothing is decided on half of it.
+    `cursors` tells where to resume; None reads a side whole. Raises what a connector raises, and Interrupted when asked to stop:
+    a listing that did not come to its end is no listing, and nothing is decided on half of it.
     """
     store, pair = context.store, context.pair.number
     for side in Side:
         listing = context.listings[side]
+        listing.begun = context.ports.clock.now()
         listing.known = store.records.count(pair, side)
         listing.full = cursors[side] is None
         listing.seen = Seen(bytearray(store.records.newest(pair, side) + 1))
@@ -38,6 +39,7 @@ def read_both(context: Context, *, cursors: dict[Side, str | None]) -> None:
         _take(context, side, page)
         done += len(page.ids)
         context.ports.progress.update(context.rule.name, "read", done, page.total)
+        _go_on(context)
     for side in Side:
         listing = context.listings[side]
         delivered = listing.seen.unchanged + listing.seen.staged
@@ -53,6 +55,18 @@ def read_both(context: Context, *, cursors: dict[Side, str | None]) -> None:
     _fetch_pending(context)
 
 
+def _go_on(context: Context) -> None:
+    if context.ports.stop():
+        msg = f"{context.rule.name}: asked to stop while it was being read"
+        raise Interrupted(msg)
+
+
+def must_sweep(context: Context, side: Side) -> bool:
+    """Whether nothing that a side is known to hold could be found: only a full listing tells an empty side from a blind one."""
+    unread = context.store.records.unread(context.pair.number, side)
+    return unread > 0 and context.store.records.count(context.pair.number, side) <= unread
+
+
 def records_read(context: Context, side: Side) -> int:
     """Distinct live records that this run was delivered, by listing or by id."""
     return context.listings[side].seen.unchanged + context.store.staging.count(side, Presence.PRESENT)
@@ -62,6 +76,7 @@ def read_some(context: Context, ids: dict[Side, list[str]]) -> None:
     """Read these records by id, and their partners; nothing is concluded about any other record."""
     for side in Side:
         context.listings[side].known = context.store.records.count(context.pair.number, side)
+        context.listings[side].narrow = True
     for side in Side:
         fetch(context, side, ids[side])
     fetch_partners(context)
@@ -196,6 +211,7 @@ def fetch(context: Context, side: Side, ids: Sequence[str], *, absent: bool = Fa
     if not context.remotes[side].is_readable:
         return found  # what it holds is what we wrote, as far as anybody can know
     for start in range(0, len(ids), _GET_BATCH):
+        _go_on(context)
         batch = list(ids[start : start + _GET_BATCH])
         links = store.links.of_records(pair, side, batch)
         numbers = {str(id_): n for id_, _, n in store.records.known(pair, side, batch)}

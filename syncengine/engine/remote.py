@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from unicodedata import normalize
 
 from syncengine.connector import (
@@ -20,6 +20,10 @@ from syncengine.connector import (
     Unknown,
 )
 from syncengine.core.model import End, Side
+from syncengine.errors import ProtocolError
+
+LONGEST_CALL: Final = 60.0
+"""Seconds that a call takes at the longest, where the connector does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Remote:
     resource: Resource
     columns: tuple[str, ...]
     account: str
-    deadline: float = 60.0
+    deadline: float = LONGEST_CALL
 
     @property
     def capabilities(self) -> Capabilities:
@@ -86,12 +90,28 @@ class Remote:
         """
         if not values:
             return []
-        plain = [normalize("NFC", value).strip() for value in values if isinstance(value, str)]
-        wanted = list(dict.fromkeys([*values, *plain, *map(str.lower, plain)]))
+        composed = [normalize("NFC", value) for value in values if isinstance(value, str)]
+        plain = [*map(str.strip, composed), *map(str.lower, composed)]
+        wanted = list(dict.fromkeys([*values, *plain, *(value.strip() for value in plain)]))
         if hasattr(self.connector, "find"):
             return list(self.connector.find(self.end.resource, name, wanted, fields=self.columns))
         fits = fits or (lambda record: record.fields.get(name) in wanted)
         return [record for page in self.read(None) for record in page.records() if fits(record)]
+
+    def divided(self, changes: Sequence[Change]) -> list[Sequence[Change]]:
+        """
+        The changes as calls of `write` take them: by `max_batch`, or as the connector puts together what is alike.
+
+        Raises ProtocolError where a connector forgets a change or names one twice.
+        """
+        if not hasattr(self.connector, "combine"):
+            size = self.capabilities.max_batch
+            return [changes[start : start + size] for start in range(0, len(changes), size)]
+        batches: list[Sequence[Change]] = list(self.connector.combine(self.end.resource, changes))
+        if sorted(change.key for batch in batches for change in batch) != sorted(change.key for change in changes):
+            msg = f"{self.end}: combine must return each of the {len(changes)} changes that it was given once (class Combiner)"
+            raise ProtocolError(msg)
+        return batches
 
     def write(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         outcomes: Sequence[Outcome] = self.connector.write(self.end.resource, changes)

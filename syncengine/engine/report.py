@@ -59,7 +59,11 @@ class ActionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
-    """A question to a human; `id` is what `conflicts resolve` takes."""
+    """
+    A question to a human; `id` is what `conflicts resolve` takes. `gone`: the side on which a record is gone, where that is the
+    question. `answer`: what was chosen, until the next run acts on it. `mark` changes with what is shown, so that an answer given
+    to something older can be told.
+    """
 
     id: int
     pair: str
@@ -71,6 +75,9 @@ class InboxEntry:
     base: Native
     why: str
     opened_at: datetime
+    gone: str | None = None
+    answer: str | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +199,29 @@ class RunDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """
+    What a refused run would have done, and what became of the question. `counts`: `right.delete`, `link` and the like -> number;
+    `covers`: some of the records as (kind, side, key or id). `waits`: it can still be approved, until `expires_at`.
+    `declined_at`: when a person said no to the very same.
+    """
+
+    run: int
+    pair: str
+    approval: str
+    counts: Mapping[str, int]
+    covers: tuple[tuple[str, str, str], ...]
+    waits: bool
+    expires_at: datetime | None
+    declined_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairStatus:
-    """Where a pair stands: links, what waits (by reason), open questions, and its latest run."""
+    """
+    Where a pair stands: links, what waits (by reason), open questions, and its latest run. `fresh_at`: when the latest run began
+    that went through, whatever it left waiting; None where there was none.
+    """
 
     pair: str
     left: str
@@ -202,6 +230,7 @@ class PairStatus:
     pending: Mapping[str, int]
     inbox_open: int
     last: RunLine | None
+    fresh_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
 from typing import Any
 
-from syncengine.core.decision import Bucket, Decision, Op, Wait
+from syncengine.core.decision import Bucket, Decision, Op
 from syncengine.core.detect import Presence
 from syncengine.core.guard import Tally, Trip, check
 from syncengine.core.mapping import SCHEMA
@@ -25,10 +24,12 @@ from syncengine.engine.apply import Applier
 from syncengine.engine.commit import lease_seconds
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider, Doubts
-from syncengine.engine.read import fetch, read_both, read_some, records_read
+from syncengine.engine.forecast import forecast
+from syncengine.engine.read import fetch, must_sweep, read_both, read_some, records_read
 from syncengine.engine.recover import Recovery
-from syncengine.engine.report import ActionLine, Exit, FieldDiff, Forecast, PlanReport, RunReport
-from syncengine.errors import ConnectorError, Refused
+from syncengine.engine.references import stage_outdated
+from syncengine.engine.report import ActionLine, Exit, FieldDiff, PlanReport, RunReport
+from syncengine.errors import ConnectorError, Interrupted, Refused
 
 _DAY = 86_400.0
 _APPROVAL_SECONDS = 7 * _DAY
@@ -68,7 +69,7 @@ def plan(context: Context) -> PlanReport:
         conflicts=survey.asks,
         trips=trips,
         approval=survey.hash if trips else "",
-        forecast=_forecast(context, survey.counts),
+        forecast=forecast(context, survey.counts),
         notes=(*context.rule.notes, *context.told_skips()),
     )
 
@@ -100,15 +101,18 @@ def run(context: Context, scope: Scope, *, holder: str, place: str, approve: str
         trips, approval = _guard(context, doubts, approve)
         if not trips:
             finished = _apply(context, scope, doubts, approve)
+            if finished and approve is not None:
+                # A person vouched for a side that cannot prove healthy: now what it says of writes in doubt counts as well.
+                Recovery(context, decided=True).resolve()
     except Refused as refusal:
         trips, error = (Trip(guard="account", message=str(refusal)),), ""
     except ConnectorError as failure:
-        error = str(failure)
-    report = _report(context, started, trips, approval, error)
+        error = "" if isinstance(failure, Interrupted) else str(failure)
+    report = _report(context, started, trips, approval, error, finished)
     with context.store.commit(context.held_lease):
-        if finished and not error:
+        if finished and not report.error:
             _move_on(context, scope)
-        context.store.runs.finish(context.number, clock.now(), report.exit, _document(report))
+        context.store.runs.finish(context.number, clock.now(), report.exit, document(report))
     context.store.leases.release(context.held_lease)
     return report
 
@@ -127,22 +131,18 @@ def _check_accounts(context: Context) -> None:
 def _read(context: Context, scope: Scope) -> None:
     if scope.ids is not None:
         read_some(context, {side: list(scope.ids[side]) for side in Side})
+        stage_outdated(context)
         return
     now = context.ports.clock.now()
     cursors: dict[Side, str | None] = {}
     for side in Side:
         cursor, full_at = context.pair.cursors[side], context.pair.full_at[side]
-        due = full_at is None or now - full_at >= context.rule.spec.full_sweep or _must_sweep(context, side)
+        due = full_at is None or now - full_at >= context.rule.spec.full_sweep or must_sweep(context, side)
         moved = context.pair.digest != context.rule.digest
         incremental = context.remotes[side].capabilities.incremental and not (due or moved or scope.sweep)
         cursors[side] = cursor if incremental else None
     read_both(context, cursors=cursors)
-
-
-def _must_sweep(context: Context, side: Side) -> bool:
-    """Whether nothing that a side is known to hold could be found: only a full listing tells an empty side from a blind one."""
-    unread = context.store.records.waiting_on(context.pair.number, side, Wait.UNREAD)
-    return unread > 0 and context.store.records.count(context.pair.number, side) <= unread
+    stage_outdated(context)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,13 +264,12 @@ def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) 
             applier.identify(side, rows)
     applier.apply(decider.decisions())
     if context.ports.stop():
-        context.notes.append("stopped on request; the next run goes on where this one left off")
         return False
     with context.store.commit(context.held_lease):
         if approve is not None:
             context.store.runs.spend_approval(context.pair.number, approve)
         if scope.ids is None and all(listing.full for listing in context.listings.values()):
-            applier.commit.close_unasked()
+            applier.commit.settling.close_unasked()
     return True
 
 
@@ -282,6 +281,7 @@ def _move_on(context: Context, scope: Scope) -> None:
             runs.set_account(pair, side, context.remotes[side].account)
     if scope.ids is not None:
         return
+    runs.remember(context.notes_to_set)
     if context.pair.digest != context.rule.digest:
         runs.accept_config(pair, context.rule.digest, context.rule.parts)
     for side in Side:
@@ -294,15 +294,17 @@ def _move_on(context: Context, scope: Scope) -> None:
         context.store.links.forget_former(pair)
 
 
-def _report(context: Context, started: float, trips: tuple[Trip, ...], approval: str, error: str) -> RunReport:
+def _report(context: Context, started: float, trips: tuple[Trip, ...], approval: str, error: str, finished: bool) -> RunReport:
     store, pair = context.store, context.pair.number
     read = {side: records_read(context, side) for side in Side}
     for side in Side:
         context.buckets[side][Bucket.UNCHANGED] += context.listings[side].seen.unchanged
     pending = store.records.waiting(pair)
     inbox = store.inbox.count(pair)
-    stopped = context.ports.stop()
-    if not (trips or error or stopped):
+    stopped = not (finished or trips or error)
+    if stopped:
+        context.notes.append("stopped on request; the next run goes on where this one left off")
+    if finished and not error:
         for side in Side:
             if (total := sum(context.buckets[side].values())) != read[side]:
                 error = (
@@ -340,7 +342,7 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
     )
 
 
-def _document(report: RunReport) -> dict[str, Any]:
+def document(report: RunReport) -> dict[str, Any]:
     """A run report as stored: numbers and messages, no values."""
     return {
         "read": dict(report.read),
@@ -355,22 +357,6 @@ def _document(report: RunReport) -> dict[str, Any]:
         "error": report.error,
         "notes": list(report.notes),
     }
-
-
-def _forecast(context: Context, counts: Counter[str]) -> Forecast:
-    """Calls that applying the plan would make: the listings again, the writes, and the reads right before them."""
-    calls: dict[str, int] = {}
-    for side in Side:
-        capabilities = context.remotes[side].capabilities
-        pages = max(1, ceil(records_read(context, side) / capabilities.page_size))
-        creates = counts[f"{side.value}.create"]
-        others = sum(counts[f"{side.value}.{op.value}"] for op in Op) - creates
-        batches = ceil(creates / capabilities.max_batch) + ceil(others / capabilities.max_batch)
-        evidence = 0 if capabilities.conditional_writes else ceil(others / capabilities.max_batch)
-        calls[side.value] = ceil(
-            pages * capabilities.calls_per_page + (batches + evidence) * max(capabilities.calls_per_write, 0)
-        )
-    return Forecast(calls=calls)
 
 
 def _identify_lines(context: Context) -> Iterator[ActionLine]:

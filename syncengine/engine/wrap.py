@@ -8,13 +8,13 @@ visible exactly where the connector has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from syncengine.connector import Change, Failed, Outcome, Page, Written
 from syncengine.core.verdict import Fate, verdict
-from syncengine.engine.pacing import Pacer
+from syncengine.engine.pacing import Allowance, Pacer, wait
 from syncengine.engine.ports import Clock
 from syncengine.errors import AuthError, OutcomeUnknown, ProtocolError, SyncError, TransientError
 
@@ -78,10 +78,10 @@ class Retrying(Wrapper):
             except TransientError as error:
                 if attempt + 1 == self._tries:
                     raise
-                wait = min(self._cap, self._base * 2**attempt) if error.retry_after is None else error.retry_after
-                if wait > self._patience:
+                delay = min(self._cap, self._base * 2**attempt) if error.retry_after is None else error.retry_after
+                if delay > self._patience:
                     raise
-                self._clock.sleep(max(0.0, wait))
+                wait(self._clock, max(0.0, delay))
         raise AssertionError("unreachable")
 
     def _read(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Page]:
@@ -98,7 +98,7 @@ class Retrying(Wrapper):
 class Paced(Wrapper):
     """Asks a pacer around every call; for connectors that make one request a call and take no `gate` of their own."""
 
-    def __init__(self, inner: Any, pacer: Pacer) -> None:
+    def __init__(self, inner: Any, pacer: Pacer | Allowance) -> None:
         super().__init__(inner)
         self._pacer = pacer
 
@@ -207,27 +207,58 @@ def _escaped(name: str, bug: Exception) -> ProtocolError:
     return ProtocolError(msg)
 
 
-class Logged(Wrapper):
-    """Says what is called and how it ended, at debug level: names and numbers, never values."""
+class Watcher(Protocol):
+    """
+    Hears of every call, on the thread that made it; must be quick. `call` is the name of the method ("read": one page), `status`
+    "ok" or the class of the error, `seconds` how long it took.
+    """
 
-    def __init__(self, inner: Any, clock: Clock, *, system: str) -> None:
+    def called(self, system: str, call: str, status: str, seconds: float) -> None: ...
+
+    def allowed(self, system: str, allowance: Allowance) -> None:
+        """An App has this allowance of calls from now on."""
+        ...
+
+
+class Unwatched:
+    """Nobody wants to know."""
+
+    def called(self, system: str, call: str, status: str, seconds: float) -> None: ...
+
+    def allowed(self, system: str, allowance: Allowance) -> None: ...
+
+
+class Logged(Wrapper):
+    """Says what is called and how it ended, at debug level and to a watcher: names and numbers, never values."""
+
+    def __init__(self, inner: Any, clock: Clock, *, system: str, watcher: Watcher | None = None) -> None:
         super().__init__(inner)
         self._clock, self._log = clock, structlog.get_logger().bind(system=system)
+        self._system, self._watcher = system, watcher or Unwatched()
 
     def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name == "read":
             return self._pages(call(*args, **kwargs), str(args[0]))
-        started = self._clock.monotonic()
         size = len(args[1]) if len(args) > 1 and name in ("write", "get") else None
-        try:
-            result = call(*args, **kwargs)
-        except Exception as error:
-            self._log.debug("call.failed", call=name, size=size, error=type(error).__name__)
-            raise
-        self._log.debug("call.ended", call=name, size=size, seconds=round(self._clock.monotonic() - started, 4))
+        result, seconds = self._timed(name, lambda: call(*args, **kwargs), size=size)
+        self._log.debug("call.ended", call=name, size=size, seconds=round(seconds, 4))
         return result
 
     def _pages(self, pages: Iterator[Page], resource: str) -> Iterator[Page]:
-        for page in pages:
+        pages = iter(pages)
+        while (page := self._timed("read", lambda: next(pages, None), resource=resource)[0]) is not None:
             self._log.debug("page.read", resource=resource, size=len(page.ids), complete=page.complete)
             yield page
+
+    def _timed(self, name: str, call: Callable[[], Any], **about: object) -> tuple[Any, float]:
+        started = self._clock.monotonic()
+        try:
+            result = call()
+        except Exception as error:
+            self._log.debug("call.failed", call=name, error=type(error).__name__, **about)
+            self._watcher.called(self._system, name, type(error).__name__, self._clock.monotonic() - started)
+            raise
+        seconds = self._clock.monotonic() - started
+        if not (name == "read" and result is None):  # past its last page a listing asks nothing of the system
+            self._watcher.called(self._system, name, "ok", seconds)
+        return result, seconds

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncengine.connector import ABSENT
-from syncengine.core.codec import Fingerprinter, decode, encode, fingerprint
+from syncengine.core.codec import SAME_VALUES, Fingerprinter, decode, decode_beside, encode, encode_beside, fingerprint
 from tests.support.pairs import exact, natives, texts
 
 SEED = bytes(range(16))
@@ -75,6 +75,23 @@ def test_every_value_of_the_contract_comes_back_exactly(value):
 @given(st.dictionaries(texts | st.just("\ud800"), natives, max_size=6))
 def test_any_fields_come_back_exactly_types_and_order_included(fields):
     assert exact(decode(encode(fields))) == exact(fields)
+
+
+@given(st.lists(natives, max_size=4), st.lists(texts | st.just("\ud800"), min_size=8, max_size=8, unique=True), st.booleans())
+def test_fields_beside_a_document_with_the_same_or_other_values_come_back_exactly(values, names, same):
+    other = dict(zip(names[:4], values, strict=False))
+    fields = dict(zip(names if same else names[4:], values if same else values[::-1], strict=False))
+    assert exact(decode_beside(encode_beside(fields, other), other)) == exact(fields)
+
+
+@pytest.mark.parametrize(("one", "two"), [(1, True), (0, False), ("1", 1), (Decimal("1.0"), Decimal("1.00")), (1, 1.0)])
+def test_values_that_only_compare_equal_are_stored_apart(one, two):
+    assert exact(decode_beside(encode_beside({"a": one}, {"a": two}), {"a": two})) == exact({"a": one})
+
+
+def test_plain_values_that_are_the_same_are_stored_once():
+    assert encode_beside({"a": "x", "b": 2}, {"a": "x", "b": 2}) == SAME_VALUES
+    assert encode_beside({"c": "x", "d": 2}, {"a": "x", "b": 2}) == SAME_VALUES + b'["c","d"]'
 
 
 def test_an_aware_time_keeps_instant_and_offset_but_not_the_name_of_its_zone():

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncengine.connector import Capabilities, Field, FieldType, Native
+from syncengine.core.creates import create_fields
 from syncengine.core.decision import AskKind, Bucket, Decision, LinkState, Op, Wait
 from syncengine.core.detect import Presence
 from syncengine.core.mapping import PairRule
 from syncengine.core.merge import Choice, Half, Pick
 from syncengine.core.model import Condition, Deletes, Direction, Keyless, Policy, Side, Test
-from syncengine.core.plan import Ground, create_fields, decide_link, decide_single
+from syncengine.core.plan import Ground, decide_link, decide_single
 from tests.support.pairs import ALL_ABLE, compiled, mapped, nowhere, pair, resource, unlinked
 
 L, R = Side.LEFT, Side.RIGHT

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncengine.engine.pacing import Pacer
+from syncengine.engine.pacing import Allowance, Pacer
 from syncengine.errors import TransientError
 
 
@@ -215,6 +215,56 @@ def test_idle_time_is_not_taken_for_a_low_limit() -> None:
     assert refused <= 0.01
 
 
+@dataclass
+class Quota:
+    """So many calls in each span of many seconds: all of it at once, and then nothing for long."""
+
+    rate: float
+    seconds: float
+    span: int = -1
+    used: int = 0
+
+    def allows(self, now: float) -> float | None:
+        if int(now / self.seconds) != self.span:
+            self.span, self.used = int(now / self.seconds), 0
+        self.used += 1
+        return None if self.used <= self.rate * self.seconds else (self.span + 1) * self.seconds - now
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(10, True), (10, False), (60, True), (60, False)])
+@pytest.mark.parametrize("rate", [10, 20, 50])
+def test_a_limit_by_the_minute_is_not_taken_for_one_of_hardly_any_calls(rate: int, seconds: float, told: bool) -> None:
+    """
+    Where the quota is used up, a system refuses for long: each refusal after the first is that one still, asked for less and less.
+    """
+    line = Line(Quota(rate, seconds), quick, retry_after=told)
+    first = Pacer(line)
+    line.run(first, 180)
+    used, refused = line.run(first, 120)
+    assert used >= 0.85 if seconds == 10 or told else used >= 0.7
+    assert refused <= 0.02
+    line.time += 600
+    used, refused = line.run(Pacer(line, learned=first.learned), 300)
+    assert used >= 0.9
+    assert refused <= 0.02
+
+
+@pytest.mark.parametrize("rate", [3, 4, 6, 10])
+@pytest.mark.parametrize("latency", [0.005, 0.1, 0.3])
+@pytest.mark.parametrize("offset", [0.0, 0.37, 0.81])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_remembered_limit_is_used_from_the_start(kind: str, offset: float, latency: float, rate: int) -> None:
+    """Low limits, with any latency and wherever in its second the server is: 95 % in the first fifteen seconds, 1 % refused in a minute."""
+    line = Line(SERVERS[kind](rate), lambda _: latency, time=offset)
+    first = Pacer(line)
+    line.run(first, 120)
+    for seconds, share in ((15, 0.95), (45, 0.95)):
+        other = Line(SERVERS[kind](rate), lambda _: latency, time=offset)
+        used, refused = other.run(Pacer(other, learned=first.learned), seconds)
+        assert used >= share, (used, first.learned)
+        assert refused <= 0.01, (refused, first.learned)
+
+
 def test_the_time_that_the_server_names_is_kept() -> None:
     """Nothing goes out before Retry-After is over, however many calls wait."""
     line = Line(Bucket(1000, 1000), quick)
@@ -229,12 +279,17 @@ def test_the_time_that_the_server_names_is_kept() -> None:
 def test_the_calls_of_a_run_are_counted() -> None:
     """`max_calls` ends the run with a reason, and not one call later."""
     line = Line(Bucket(1000, 1000), quick)
-    pacer = Pacer(line, rate=100, max_calls=3)
-    for _ in range(3):
-        pacer.before()
-    with pytest.raises(TransientError, match="max_calls"):
-        pacer.before()
-    assert pacer.calls == 3
+    pacer = Pacer(line, rate=100)
+    first, second = Allowance(pacer, 3), Allowance(pacer, 3)
+    for _ in range(2):
+        for _ in range(3):
+            first.before()
+        with pytest.raises(TransientError, match="max_calls"):
+            first.before()
+        assert first.calls == 3
+        first.begin()
+    second.before()
+    assert second.calls == 1, "who shares the pace does not use up another's calls"
 
 
 @given(

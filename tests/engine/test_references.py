@@ -37,12 +37,15 @@ def worker_spec(**changes: object) -> PairSpec:
     return people_spec(name="workers", fields=fields, **ends("workers"), **changes)
 
 
-def benches(*, required: bool = False, manners: Manners | None = None, **changes: object) -> tuple[Bench, Bench]:
+def benches(
+    *, required: bool = False, manners: Manners | None = None, restores: bool = True, **changes: object
+) -> tuple[Bench, Bench]:
     """Companies, and workers beside them; `required`: the right knows no worker without a company."""
-    companies = Bench(company_spec(**changes), fields=COMPANIES, right_options=able(manners=manners))
+    options = able(manners=manners, restores=restores)
+    companies = Bench(company_spec(**changes), fields=COMPANIES, right_options=options)
     # Ids differ between the sides, as they do in life.
     companies.right.remove(companies.right.insert(title="away"))
-    workers = Bench(worker_spec(**changes), fields=WORKERS, beside=companies, right_options=able(manners=manners))
+    workers = Bench(worker_spec(**changes), fields=WORKERS, beside=companies, right_options=options)
     if required:
         workers.redefine(Side.RIGHT, replace(WORKERS[2], required=True))
         companies.reconnect()
@@ -214,4 +217,44 @@ def test_a_reference_to_a_deleted_record_whose_partner_stays_is_pending() -> Non
     report = workers.sync()
     assert report.exit is Exit.PARTIAL
     assert workers.left[ada]["company"] is None
+    workers.assert_quiet()
+
+
+def test_who_points_to_a_record_that_was_made_anew_points_to_the_new_one() -> None:
+    """A company is deleted on one side and edited on the other: it comes back under a new id, and nobody edits its workers."""
+    companies, workers = benches(deletes=Deletes.PROPAGATE, restores=False)
+    acme = companies.left.insert(title="Acme")
+    ada = workers.left.insert(email="ada@example.com", name="Ada", company=acme)
+    bob = workers.left.insert(email="bob@example.com", name="Bob", company=None)
+    companies.sync()
+    workers.sync()
+    old = str(companies.other(Side.LEFT, acme))
+    companies.right.remove(old)
+    companies.left.edit(acme, title="Acme Ltd")
+    companies.settle()
+    new = str(companies.other(Side.LEFT, acme))
+    assert new != old
+    before = workers.writes()
+    workers.sync()
+    assert workers.right[str(workers.other(Side.LEFT, ada))]["company"] == new
+    assert workers.right[str(workers.other(Side.LEFT, bob))]["company"] is None
+    assert workers.left[ada]["company"] == acme
+    assert workers.writes() == {Side.LEFT: before[Side.LEFT], Side.RIGHT: before[Side.RIGHT] + 1}
+    for bench in (companies, workers):
+        bench.assert_quiet()
+
+
+def test_who_points_to_a_record_of_its_own_pair_that_was_made_anew_points_to_the_new_one() -> None:
+    _, workers = benches(deletes=Deletes.PROPAGATE, restores=False)
+    ada = workers.left.insert(email="ada@example.com", name="Ada")
+    bob = workers.left.insert(email="bob@example.com", name="Bob", boss=ada)
+    workers.settle()
+    old = str(workers.other(Side.LEFT, ada))
+    assert workers.right[str(workers.other(Side.LEFT, bob))]["boss"] == old
+    workers.right.remove(old)
+    workers.left.edit(ada, name="Ida")
+    workers.settle()
+    new = str(workers.other(Side.LEFT, ada))
+    assert new != old
+    assert workers.right[str(workers.other(Side.LEFT, bob))]["boss"] == new
     workers.assert_quiet()

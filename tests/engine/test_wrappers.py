@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from syncengine.connector import Create, Failed, Getter, Outcome, Page, Record, Tombstone, Written
 from syncengine.engine.ports import RandomTokens, SystemClock, Threads
-from syncengine.engine.wrap import Checked, Logged, ReadOnly, Retrying
+from syncengine.engine.wrap import Checked, Logged, ReadOnly, Retrying, Unwatched
 from syncengine.errors import AuthError, OutcomeUnknown, ProtocolError, Rejected, ResourceError, TransientError
 from tests.support.engine import TestClock
 
@@ -182,6 +182,26 @@ def test_logging_changes_nothing() -> None:
     assert logged.get("people", ["1"], fields=[]) == [Tombstone(id="1")]
     with pytest.raises(TransientError):
         logged.write("people", [])
+
+
+def test_a_watcher_hears_of_every_call_and_page_once_with_its_status() -> None:
+    """What is asked of a listing past its last page is no call."""
+
+    class Heard(Unwatched):
+        calls: ClassVar[list[tuple[str, str, str]]] = []
+
+        def called(self, system: str, call: str, status: str, seconds: float) -> None:
+            assert seconds >= 0
+            self.calls.append((system, call, status))
+
+    inner = Scripted("there", [page("1"), page("2", complete=True)], DOWN)
+    logged = Logged(inner, TestClock(), system="crm", watcher=Heard())
+    logged.check()
+    assert len(list(logged.read("people", fields=["a"]))) == 2
+    with pytest.raises(TransientError):
+        logged.write("people", [])
+    reads = [("crm", "read", "ok")] * 2
+    assert Heard.calls == [("crm", "check", "ok"), *reads, ("crm", "write", "TransientError")]
 
 
 # The executor of production

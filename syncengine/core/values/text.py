@@ -175,6 +175,8 @@ def _typed_word(shape: Shape) -> Writer:
 def is_blank(value: Value) -> bool:
     """Whether a canonical value says nothing: null, no members, or text without a visible character."""
     if type(value) is str:
+        if value.isascii():
+            return not value or value.isspace()
         try:
             return text_key(value) is None
         except Unmappable:

@@ -1,0 +1,213 @@
+"""
+What a decision leaves behind once it is carried out, or put off: link, shadows that move with no write, waits, questions,
+fingerprints, and the bucket in which each record ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from syncengine.core.decision import Ask, Bucket, Decision, LinkState, Wait
+from syncengine.core.model import Side
+from syncengine.engine.context import Context
+from syncengine.engine.work import Work
+from syncengine.store.links import Link, LinkSide
+from syncengine.store.records import Pending
+
+_HOLDS = {
+    Bucket.IN_DOUBT: (Wait.IN_DOUBT, "a write it depends on is in doubt"),
+    Bucket.QUARANTINED: (Wait.QUARANTINED, "its link is in quarantine"),
+}
+"""Why a held record waits."""
+
+
+class Settling:
+    """Settles the decisions of one run. Everything here happens inside a transaction that its caller opened."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._pair = context.pair.number
+        self._open_subjects = context.store.inbox.subjects(self._pair, "")
+        self.may_be_dead = context.store.links.has_dead(self._pair)
+        self.asked: set[str] = set()
+
+    def new_link(self, decision: Decision, state: LinkState) -> Link:
+        """A link without shadows; it takes the place of dead ones that its records survived."""
+        ids = {side: decision.half(side).id for side in Side}
+        for side in Side:
+            if self.may_be_dead and (id_ := ids[side]) is not None:
+                dead = self._store.links.dead_of(self._pair, side, id_)
+                self._store.links.end(dead)
+                for number in dead:
+                    self._close_subject(f"link:{number}", ())
+        return Link(pair=self._pair, state=state, left=LinkSide(id=ids[Side.LEFT]), right=LinkSide(id=ids[Side.RIGHT]))
+
+    def hold(self, decisions: Sequence[Decision]) -> None:
+        """Records that nothing is decided about yet wait, so that the cursor may pass them (inside a transaction)."""
+        now = self._context.ports.clock.now()
+        for side in Side:
+            rows: list[Pending] = []
+            for decision in decisions:
+                half, bucket = decision.half(side), decision.buckets.get(side, Bucket.IN_DOUBT)
+                seen = half.delivered or half.now is None
+                if half.id is None or half.provisional or not seen:
+                    continue
+                reason, why = _HOLDS.get(bucket, (Wait.DEFERRED, "a write it depends on is under way"))
+                rows.append(
+                    Pending(
+                        side=side, id=half.id, reason=reason, detail=why,
+                        label=decision.label or self._context.rule.label(side, half.now or {}),
+                        fingerprint=half.fingerprint if reason is Wait.QUARANTINED else None, since=now, tries=1,
+                    )
+                )  # fmt: skip
+            waiting = self._store.records.pending_of(self._pair, side, [row.id for row in rows])
+            keys = {half.id: half.key for decision in decisions if (half := decision.half(side)).delivered}
+            # Also of one that is known: its key may be new, and whoever asks for that key must find it.
+            self._store.records.put(self._pair, side, [(row.id, None, keys[row.id]) for row in rows if row.id in keys])
+            stale = {id_ for id_, pending in waiting.items() if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)}
+            self._store.records.wait(self._pair, [row for row in rows if row.id not in waiting or row.id in stale])
+
+    def settle(self, works: Sequence[Work]) -> None:
+        """Everything a decision leaves behind: link, shadows, waits, inbox, fingerprints (inside a transaction)."""
+        now = self._context.ports.clock.now()
+        links: list[Link] = []
+        waits: list[Pending] = []
+        prints: dict[Side, list[tuple[str, bytes | None, str | None]]] = {Side.LEFT: [], Side.RIGHT: []}
+        clear: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
+        for work in works:
+            if work.settled:
+                continue
+            work.settled = True
+            ended = self._settle_link(work, links)
+            ids = self._ids(work)
+            for side in Side:
+                half, id_ = work.decision.half(side), ids[side]
+                gone = half.id is not None and half.now is None and side not in work.waits
+                if gone:
+                    assert half.id is not None
+                    self._store.records.forget(self._pair, side, [half.id])
+                if id_ is None or (gone and id_ == half.id) or (ended and side not in work.now):
+                    continue
+                print_, key = work.prints.get(side, (None, None))
+                if side in work.waits:
+                    reason, why = work.waits[side]
+                    parked_at = half.fingerprint or self._stored_print(side, id_) if reason is Wait.QUARANTINED else None
+                    waits.append(
+                        Pending(
+                            side=side, id=id_, reason=reason, detail=why, label=work.decision.label, fingerprint=parked_at,
+                            since=now, tries=1,
+                        )
+                    )  # fmt: skip
+                    print_ = None
+                else:
+                    clear[side].append(id_)
+                if half.id is not None and half.now is None and half.id == id_:
+                    continue  # one that may be gone is not known to be there, by which its side would have to prove healthy
+                if side in work.prints or side in work.waits:
+                    prints[side].append((id_, print_, key if side in work.prints else self.stored_key(side, id_)))
+            self._ask(work, now)
+            self._count(work)
+        self._store.links.save(links)
+        self.may_be_dead |= any(link.state is LinkState.DEAD for link in links)
+        self._store.records.wait(self._pair, waits)
+        for side in Side:
+            self._store.records.settle(self._pair, side, clear[side])
+            self._store.records.put(self._pair, side, prints[side])
+
+    def _stored_print(self, side: Side, id_: str) -> bytes | None:
+        return next((print_ for _, print_, _ in self._store.records.known(self._pair, side, [id_])), None)
+
+    def stored_key(self, side: Side, id_: str) -> str | None:
+        return self._store.records.keys(self._pair, side, [id_]).get(id_)
+
+    def _ids(self, work: Work) -> dict[Side, str | None]:
+        if work.link is not None and not work.is_void:
+            return {side: work.link.side(side).id or work.decision.half(side).id for side in Side}
+        return {side: work.decision.half(side).id for side in Side}
+
+    def _settle_link(self, work: Work, links: list[Link]) -> bool:
+        """Bring the link up to date; returns whether it ended."""
+        decision = work.decision
+        if work.is_void:
+            return False
+        if work.link is None:
+            if decision.link is not None:
+                return False
+            if decision.state is LinkState.ENDED:
+                return True
+            if work.bucket is not None or decision.state is None or None in (decision.left.id, decision.right.id):
+                return False  # nobody links two records on a look that did not hold
+            work.link = self.new_link(decision, decision.state)
+            for side in Side:
+                work.link.side(side).version = decision.half(side).version
+            self._store.links.insert([work.link])
+        link = work.link
+        for side in Side:
+            if link.state is LinkState.DEAD and decision.half(side).id is None:
+                link.replace(side, LinkSide(id=None))  # a newcomer has the id now
+        finished = work.bucket is None
+        if finished and decision.state is LinkState.ENDED:
+            self._store.links.end([link.number])
+            self._close_subject(f"link:{link.number}", ())
+            return True
+        if finished and decision.state is not None:
+            link.state = decision.state
+        merged = finished and all(decision.half(side).now is not None for side in Side)
+        for side in Side:
+            stored, half = link.side(side), decision.half(side)
+            if link.state is not LinkState.SUSPENDED:
+                # What was agreed on when something went wrong may not have held: the next look will tell.
+                for name, value in decision.bases.get(side, {}).items() if finished else ():
+                    stored.shadow[name] = value
+                    stored.unconfirmed -= {name}
+            if half.delivered and stored.id == half.id and not any(write.side is side for write in decision.writes):
+                if half.version != stored.version and (merged or stored.version is not None):
+                    # Somebody wrote since we did, or this is the first that is seen of our write and it was judged just now:
+                    # from here on a difference is an edit, not what became of our write.
+                    stored.unconfirmed = frozenset()
+                    stored.version = half.version
+                stored.unconfirmed = stored.unconfirmed and frozenset(
+                    name for name in stored.unconfirmed if half.now and half.now.get(name) != stored.shadow.get(name)
+                )
+            now = work.now.get(side)
+            stored.aside = dict(now) if now is not None and now != stored.shadow else None
+        links.append(link)
+        return False
+
+    def _ask(self, work: Work, now: float) -> None:
+        decision = work.decision
+        asks = [*decision.asks, *work.asks]
+        if work.link is not None and not work.is_void:
+            subject, number = f"link:{work.link.number}", work.link.number
+        elif decision.key is not None:
+            subject, number = f"key:{decision.key}", None
+        else:
+            return
+        if asks:
+            self._store.inbox.ask(self._pair, subject, number, decision.label, asks, now)
+            self.asked.add(subject)
+        if work.bucket is None and not any(reason is Wait.UNREAD for reason, _ in work.waits.values()):
+            # What a person answered stays answered until it is carried out; what could not be read decides no question.
+            self._close_subject(subject, asks)
+        if asks:
+            self._open_subjects.add(subject)
+        if number is not None and decision.key is not None:
+            self._close_subject(f"key:{decision.key}", ())
+
+    def _close_subject(self, subject: str, asks: Sequence[Ask]) -> None:
+        if subject in self._open_subjects:
+            self._store.inbox.close_others(self._pair, subject, asks, self._context.ports.clock.now())
+
+    def close_unasked(self) -> None:
+        """After a run that saw everything: close the questions about keys that nobody shares any more."""
+        now = self._context.ports.clock.now()
+        for subject in self._store.inbox.subjects(self._pair, "key:") - self.asked:
+            self._store.inbox.close_others(self._pair, subject, (), now)
+
+    def _count(self, work: Work) -> None:
+        if work.decision.skipped and work.bucket is None:
+            self._context.skips[work.decision.skipped] += 1
+        for side, bucket in work.decision.buckets.items():
+            if work.decision.half(side).delivered:
+                self._context.buckets[side][work.bucket or bucket] += 1

@@ -1,0 +1,78 @@
+"""
+What a proved write leaves in the shadows of its link: what the answer said, else what was sent, and only for the fields that were
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from syncengine.connector import ABSENT, Fields, FieldType, Native
+from syncengine.core.codec import Fingerprinter
+from syncengine.core.decision import Op, Write
+from syncengine.core.mapping import PairRule, Unmappable
+from syncengine.core.model import Side
+from syncengine.store.links import Link
+
+
+def set_fields(rule: PairRule, side: Side) -> set[str]:
+    """The native fields of a side that hold sets."""
+    return {field_rule.native(side) for field_rule in rule.fields if field_rule.type is FieldType.SET}
+
+
+def store_write(rule: PairRule, link: Link, write: Write, stored: Fields | None) -> None:
+    """
+    Move both shadows for the fields of a proved write: what the answer said, else what was sent.
+
+    A field that was sent without a source of its own is parked (see `rings`): it has no base any more, on either side.
+    """
+    target, source = link.side(write.side), link.side(write.side.other)
+    others: Mapping[str, str] = {}
+    if write.op is Op.UPDATE:
+        others = {field_rule.native(write.side): field_rule.native(write.side.other) for field_rule in rule.fields}
+    mapped = others or rule.natives(write.side)
+    unconfirmed = set(target.unconfirmed)
+    for name, sent in write.fields.items():
+        if name not in mapped:
+            continue
+        if others and others[name] not in write.source:
+            target.shadow.pop(name, None)
+            source.shadow.pop(others[name], None)
+            unconfirmed.discard(name)
+        elif stored is not None and name in stored:
+            target.shadow[name] = stored[name]
+            unconfirmed.discard(name)
+        else:
+            target.shadow[name] = sent
+            unconfirmed.add(name)
+    target.unconfirmed = frozenset(unconfirmed)
+    source.shadow.update(write.source)
+    if source.unconfirmed:
+        source.unconfirmed -= set(write.source)
+
+
+def store_blanks(rule: PairRule, link: Link, side: Side, source: Fields, stored: Fields | None) -> None:
+    """Fields that were left out of a create because they are blank, and came back blank, agree."""
+    if stored is None:
+        return
+    known = link.side(side).shadow
+    for field_rule in rule.fields:
+        name = field_rule.native(side)
+        if name in known or name not in stored:
+            continue
+        other = field_rule.native(side.other)
+        values: Mapping[Side, Native] = {side: stored[name], side.other: source.get(other)}
+        try:
+            blank = all(
+                field_rule.blank(field_rule.canonical(each, None if value is ABSENT else value, lambda *_: None))
+                for each, value in values.items()
+            )
+        except Unmappable:
+            continue
+        if blank:
+            link.side(side).shadow[name] = values[side]
+            link.side(side.other).shadow[other] = None if values[side.other] is ABSENT else values[side.other]
+
+
+def print_of(fingerprinter: Fingerprinter, columns: Sequence[str], stored: Fields) -> bytes:
+    return fingerprinter.rows([tuple(map(stored.__getitem__, columns))])[0]
