@@ -38,7 +38,7 @@ class Recovery:
         self._ends = Ends(context, decided=decided)
         self._store = context.store
         self._pair = context.pair.number
-        self._awaited: set[tuple[Side, str]] = set()
+        self._awaited: dict[tuple[Side, str | None], Intent] = {}
         self._looked = context.ports.clock.now()
         self._by_id: dict[str, Answer] = {}
         self._by_key: list[tuple[str, str | None]] = []
@@ -53,7 +53,9 @@ class Recovery:
                 self._store.journal.presume_sent(self._pair, run=context.number, at=context.held_lease.since)
             intents = self._store.journal.unresolved(self._pair)
         self._awaited = {
-            (intent.side, intent.match_key) for intent in intents if intent.op is Op.CREATE and intent.match_key is not None
+            (intent.side, intent.match_key): intent
+            for intent in intents
+            if intent.op is Op.CREATE and intent.match_key is not None
         }
         for side in Side:
             mine = [intent for intent in intents if intent.side is side]
@@ -127,8 +129,9 @@ class Recovery:
                 moved = told and intent.version != record.version
                 stayed = {name for name in intent.before if self._stayed(intent, name, record.fields, to_the_letter=not told)}
                 unmoved = not moved and stayed == intent.before.keys()
-                if self._holds(intent, record.fields, stayed) and (not unmoved or self._late(intent)):
-                    # What looks like the sent value may be the value of before: that proves nothing while it can still land.
+                if self._holds(intent, record.fields, stayed) and (self._late(intent) or (conditional and not unmoved)):
+                    # What looks like the sent value may be the value of before, or the same that a person typed meanwhile: that
+                    # proves nothing while ours can still land.
                     self._ends.done(intent, record.id, stored=None)
                 elif self._late(intent) or (conditional and not unmoved):
                     # Somebody wrote meanwhile: perhaps ours landed and a person took it back, there or at its source. Then an old
@@ -288,23 +291,32 @@ class Recovery:
     def _perhaps_ours(self, intent: Intent) -> list[str]:
         """
         The records that appeared since a create in doubt and may be what it made, edited by a person meanwhile: those that hold
-        anything of what was sent, and, where it had no key, those without one. The one record with the key of another create in
-        doubt is explained by that: records of one batch are often alike.
+        anything of what was sent, and, where it had no key, those without one. Records of one batch are often alike, so that one
+        which another create in doubt explains is left to that.
         """
         rows = self._newcomers(intent)
         holders = Counter(row.key for row in rows.values())
         return [
             id_
             for id_, row in rows.items()
-            if (row.key == intent.match_key or (intent.side, row.key) not in self._awaited or holders[row.key] > 1)
+            if (row.key == intent.match_key or holders[row.key] > 1 or not self._is_explained(row))
             and ((intent.match_key is None and row.key is None) or self._resembles(intent, row.fields or {}))
         ]
 
-    def _resembles(self, intent: Intent, fields: Fields) -> bool:
+    def _is_explained(self, row: Staged) -> bool:
+        """Whether a create in doubt awaits a record with this key, and what else it sent does not speak against it."""
+        intent = self._awaited.get((row.side, row.key))
+        if intent is None:
+            return False
+        keys = {rule.native(row.side) for rule in self._context.rule.match}
+        beside = {name for name, value in intent.payload.items() if name not in keys and value not in (None, "", [])}
+        return not beside or self._resembles(intent, row.fields or {}, among=beside)
+
+    def _resembles(self, intent: Intent, fields: Fields, *, among: Collection[str] | None = None) -> bool:
         resolve = self._context.resolver.resolve
         for rule in self._context.rule.fields:
             name = rule.native(intent.side)
-            if name not in intent.payload:
+            if name not in intent.payload or (among is not None and name not in among):
                 continue
             try:
                 sent = rule.canonical(intent.side, intent.payload[name], resolve)

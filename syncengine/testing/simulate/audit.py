@@ -13,6 +13,7 @@ from syncengine.core.decision import LinkState
 from syncengine.core.model import Deletes, Direction, Keyless, Side
 from syncengine.engine.report import RunReport
 from syncengine.store.database import end_of, pack, unpack
+from syncengine.store.links import shadows
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.ghost import NOTHING, atoms
 from syncengine.testing.simulate.setup import EMAIL, Shape
@@ -51,14 +52,14 @@ def check_state(world: World) -> None:
     for number, left, right, state in connection.execute(
         "SELECT id, left_shadow, right_shadow, state FROM link WHERE state='live'"
     ).fetchall():
-        shadows = {Side.LEFT: decode(left) if left else {}, Side.RIGHT: decode(right) if right else {}}
+        both = dict(zip(Side, shadows(left, right), strict=True))
         for shape in world.setup.shapes:
             if shape.references is not None or (number, shape.name) in world.apart:
                 continue
             names = {side: shape.native(side) for side in Side}
-            if any(names[side] not in shadows[side] for side in Side):
+            if any(names[side] not in both[side] for side in Side):
                 continue
-            one, two = (atoms(shape, shadows[side][names[side]]) for side in Side)
+            one, two = (atoms(shape, both[side][names[side]]) for side in Side)
             if one != two:
                 raise Violation("I3", f"the shadows of link {number} ({state}) disagree about {shape.name}: {one} and {two}")
     open_twice = connection.execute(
@@ -171,11 +172,21 @@ def _check_field(world: World, number: int, ids: Mapping[Side, str | None], shap
 
 
 def _is_stale(world: World, values: Mapping[Side, object]) -> bool:
-    return any(
-        (value := values[side]) is not None
-        and (value not in world.far[side].live or len(world.ghost.partners.get((side, str(value)), ())) > 1)
-        for side in Side
-    )
+    """Whether a reference names a record that is gone or was linked anew; one that was made anew for its link is followed."""
+    for side in Side:
+        value = values[side]
+        if value is None or _was_made_anew(world, side, str(value)):
+            continue
+        if value not in world.far[side].live or len(world.ghost.partners.get((side, str(value)), ())) > 1:
+            return True
+    return False
+
+
+def _was_made_anew(world: World, side: Side, id_: str) -> bool:
+    row = world.connection.execute(
+        "SELECT 1 FROM intent WHERE op='create' AND state='done' AND side=? AND record=?", (side.value, pack(id_))
+    ).fetchone()
+    return row is not None
 
 
 def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, agreed: frozenset[tuple[str, object]]) -> None:
@@ -190,11 +201,17 @@ def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, ag
     if any(ghost.was_put_back((each, str(ids[each]), shape.name)) for each in Side):
         world.counts["not judged: a value that was put back"] += 1
         return
+    if any((shape.name, atom) in ghost.excused for atom in mark.atoms):
+        # A set is written as a whole: what the race excuses (2.8: an edit between the read and an unconditional write) took the
+        # members that the edit had left alone with those that it had added.
+        return
     lost = mark.atoms - agreed
     for atom in lost:
+        author = ghost.author((side, str(ids[side]), shape.name), atom)
+        if author is None or not author.by_person:
+            continue  # a member that the person left in a set; the engine had brought it, so the other side had seen it
         if (
-            (shape.name, atom) in ghost.excused
-            or _kept(world, shape, atom)
+            _kept(world, shape, atom)
             # An email is from a small pool: where somebody else typed it on the other side, nobody can tell the two apart.
             or ghost.introduced[side.other].get((shape.name, atom), -1) > (mark.seq if atom[0] != "key" else -1)
         ):
@@ -253,4 +270,12 @@ def _check_doubles(world: World, linked: Mapping[Side, set[str]]) -> None:
     for (side, id_), source in world.ghost.made_from.items():
         is_left_over = id_ in world.far[side].live and id_ not in linked[side] and world.ghost.partner.get((side, id_)) is None
         if is_left_over and source in world.far[side.other].live and not _is_waiting(world, side, id_):
+            if world.oracle.is_past_recognition(side, id_):
+                # 2.8, the last row: with no key to replay and nothing left of what was sent, no look can tell that it was ours.
+                world.counts["excused: left over, for it was edited beyond recognition while in doubt"] += 1
+                continue
+            if any(world.oracle.has_hidden.values()):
+                # Hole 22 of 3.9: a side that hid it from the first look on cannot be told from one that never had it.
+                world.counts["excused: left over, for its system had denied having it"] += 1
+                continue
             raise Violation("I5", f"{id_} on the {side.value} was made for {source}, which does not know it")

@@ -23,7 +23,7 @@ from syncengine.core.model import Side
 from syncengine.errors import AuthError, CursorExpired, OutcomeUnknown, ProtocolError, Rejected, TransientError
 from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import Row
-from syncengine.testing.simulate.oracle import Probe
+from syncengine.testing.simulate.moments import Probe
 from syncengine.testing.simulate.setup import Fault, Paging
 from syncengine.testing.simulate.world import CALL_SECONDS, Blow, World, describe
 
@@ -188,6 +188,9 @@ class SimConnector:
                 self._read_begin("page")
             part = events[index * size : (index + 1) * size]
             rows = [event.after for event in part if event.after is not None and (lie is None or not lie.hides(event.id))]
+            if len(rows) < sum(event.after is not None for event in part):
+                # Its cursor moves past what it hid: as good as never having had it, until the next full listing.
+                world.oracle.has_hidden[self._side] = True
             gone = [event.id for event in part if event.after is None] if far.capabilities.reports_deletions else []
             final = index == pages - 1
             yielded = number if final else max(part[-1].number, int(since))

@@ -9,10 +9,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 from syncengine.app import App
+from syncengine.config.model import Config
 from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
@@ -28,6 +29,7 @@ from syncengine.store.store import Store
 from syncengine.testing.simulate import audit
 from syncengine.testing.simulate.connector import SimConnector, connect
 from syncengine.testing.simulate.crash import Crash, Violation
+from syncengine.testing.simulate.describe import describe_setup
 from syncengine.testing.simulate.ports import CountedTokens, TapedExecutor
 from syncengine.testing.simulate.setup import Fault, Setup, draw_setup
 from syncengine.testing.simulate.setup import World as Kind
@@ -54,7 +56,7 @@ class SimApp(App):
     """The real App over a simulated world: one process, which may die."""
 
     def __init__(self, world: World, store: Store, ports: Ports, connectors: dict[Side, SimConnector]) -> None:
-        config: Any = SimpleNamespace(pairs={world.setup.spec.name: world.setup.spec})
+        config = Config(path=Path(), base=Path(), state=Path(), systems={}, pairs={world.setup.spec.name: world.setup.spec})
         registry: Any = None
         super().__init__(config, registry, store, ports)
         self._place = _PLACE
@@ -85,21 +87,35 @@ class SimApp(App):
         )
 
 
-_TEMPLATE: list[bytes] = []
+_IDLE: list[sqlite3.Connection] = []
 
 
 def fresh_connection() -> sqlite3.Connection:
-    """An empty state in memory, copied from a template: no schema is made anew for each history."""
-    if not _TEMPLATE:
-        database = Database.memory()
-        _TEMPLATE.append(database.connection.serialize())
-        database.close()
+    """
+    An empty state in memory.
+
+    A connection is used again where there is one: to make the schema, and to prepare each statement anew, costs as much as the
+    history itself.
+    """
+    if _IDLE:
+        connection = _IDLE.pop()
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        # All others may refer to a pair; the last one tells which migrations were made.
+        for table in (*sorted({*tables, "temp.staged"} - {"pair", "_sqlite_migrations"}), "pair"):
+            connection.execute(f"DELETE FROM {table}")
+        return connection
     connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-    connection.deserialize(_TEMPLATE[0])
-    connection.execute("PRAGMA foreign_keys=ON")
+    Database(connection).prepare()
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.executescript(STAGING)
     return connection
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Let another history have the connection."""
+    if connection.in_transaction:
+        connection.rollback()
+    _IDLE.append(connection)
 
 
 class History:
@@ -123,7 +139,7 @@ class History:
         self.world.rival = self._rival
 
     def close(self) -> None:
-        self.connection.close()
+        give_back(self.connection)
 
     def _start(self) -> SimApp:
         """A new process over the same state."""
@@ -357,30 +373,3 @@ def simulate(seed: int, kind: Kind = Kind.HOSTILE, *, recorded: Sequence[Slot] |
         rounds=history.rounds,
         story=history.world.story or [],
     )
-
-
-def describe_setup(setup: Setup) -> list[str]:
-    """The world in words."""
-    lines = [
-        f"pair: fields {', '.join(shape.name for shape in setup.shapes)}; conflicts {setup.spec.conflicts.value}; deletes "
-        f"{setup.spec.deletes.value}; {setup.spec.direction.value}; keyless {setup.spec.keyless.value}; "
-        f"guard on deletes {setup.spec.guards.deletes.share:.0%} and {setup.spec.guards.deletes.number}"
-    ]
-    for side in Side:
-        can, manners = setup.capabilities(side), setup.manners[side]
-        flags = [
-            name for name in (
-                "incremental", "reports_deletions", "archives", "restores", "partial_updates", "conditional_writes",
-                "idempotent_creates", "chooses_ids", "set_deltas", "returns_record",
-            ) if getattr(can, name)
-        ]  # fmt: skip
-        ways = [name for name in ("gets", "finds", "versions", "returns_version", "returns_whole", "unique", "folds", "repeats")
-                if getattr(manners, name)]  # fmt: skip
-        lines.append(
-            f"{side.value}: {' '.join(flags)}; batch {can.max_batch}, page {can.page_size}, late {can.late_arrival:.0f} s, "
-            f"lag {can.lag:.0f} s, clock {can.clock_resolution}; {' '.join(ways)}; {manners.paging.value}; "
-            f"stores {', '.join(f'{name} {how.value}' for name, how in manners.normalise.items()) or 'as sent'}"
-        )
-    on = ", ".join(f"{fault.value} {rate:.1%}" for fault, rate in setup.rates.items() if rate)
-    lines.append(f"faults: {on or 'none'}; people in between {setup.busy:.1%}")
-    return lines

@@ -19,11 +19,15 @@ from syncengine.core.decision import Bucket, Op, Wait
 from syncengine.core.detect import Delta
 from syncengine.core.matching import Match
 from syncengine.core.model import Side
-from syncengine.engine import apply, commit, decide, read, recover, run
-from syncengine.engine.apply import Applier
-from syncengine.engine.commit import Commit, Work
+from syncengine.engine import apply, commit, decide, ends, read, recover, run
+from syncengine.engine.changes import change_of
+from syncengine.engine.commit import Commit
 from syncengine.engine.decide import Decider, Doubts
+from syncengine.engine.evidence import Evidence
 from syncengine.engine.recover import Recovery
+from syncengine.engine.settle import Settling
+from syncengine.engine.shadows import store_write
+from syncengine.engine.work import Work
 from syncengine.store.journal import IntentState, Journal
 from syncengine.store.leases import Leases
 from syncengine.store.records import Records
@@ -65,17 +69,17 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def _sent_instead() -> list[Patch]:
-    original = commit.store_write
+    original = store_write
 
     def store(rule: Any, link: Any, write: Any, _: Any) -> None:
         original(rule, link, write, None)
         link.side(write.side).unconfirmed = frozenset()
 
-    return [(commit, "store_write", store), (recover, "store_write", store)]
+    return [(commit, "store_write", store), (ends, "store_write", store)]
 
 
 def _single_base() -> list[Patch]:
-    original = commit.store_write
+    original = store_write
 
     def store(rule: Any, link: Any, write: Any, stored: Any) -> None:
         original(rule, link, write, stored)
@@ -84,7 +88,7 @@ def _single_base() -> list[Patch]:
                 link.right.shadow[each.right] = link.left.shadow[each.left]
         link.right.unconfirmed = frozenset()
 
-    return [(commit, "store_write", store), (recover, "store_write", store)]
+    return [(commit, "store_write", store), (ends, "store_write", store)]
 
 
 def _adopt_current() -> list[Patch]:
@@ -92,7 +96,7 @@ def _adopt_current() -> list[Patch]:
 
     def there(self: Any, intent: Any, record: Any) -> None:
         if intent.op is Op.UPDATE:
-            self._done(intent, record.id, stored=record.fields)
+            self._ends.done(intent, record.id, stored=record.fields)
         else:
             original(self, intent, record)
 
@@ -144,7 +148,7 @@ def _first_hit() -> list[Patch]:
 
 def _blind_retry() -> list[Patch]:
     def create(self: Any, intent: Any, **_: Any) -> None:
-        self._close(intent, "made again")
+        self._ends.close(intent, "made again")
 
     return [(Recovery, "_create", create)]
 
@@ -181,20 +185,20 @@ def _settled_too_soon() -> list[Patch]:
 
 
 def _unconditional() -> list[Patch]:
-    original = Applier._change  # noqa: SLF001
+    original = change_of
 
-    def change(self: Any, side: Side, work: Work) -> Any:
-        made: Any = original(self, side, work)
+    def change(context: Any, side: Side, work: Work) -> Any:
+        made: Any = original(context, side, work)
         return replace(made, expected=None) if hasattr(made, "expected") else made
 
-    return [(Applier, "_change", change)]
+    return [(apply, "change_of", change)]
 
 
 def _no_replay() -> list[Patch]:
     original = Recovery._create  # noqa: SLF001
 
     def create(self: Any, intent: Any, *, healthy: bool) -> None:
-        with patch.object(Recovery, "_replay", lambda recovery, each: recovery._close(each, "made again")):  # noqa: SLF001
+        with patch.object(Recovery, "_replay", lambda recovery, each: recovery._ends.close(each, "made again")):  # noqa: SLF001
             original(self, intent, healthy=healthy)
 
     return [(Recovery, "_create", create)]
@@ -271,12 +275,12 @@ def _forgets_intents() -> list[Patch]:
 
 
 def _gets_do_not_count() -> list[Patch]:
-    original = Applier._stands  # noqa: SLF001
+    original = Evidence._stands  # noqa: SLF001
 
     def stands(self: Any, side: Side, work: Any, fresh: Any) -> bool:
         return bool(original(self, side, work, {key: each for key, each in fresh.items() if not isinstance(each, Record)}))
 
-    return [(Applier, "_stands", stands)]
+    return [(Evidence, "_stands", stands)]
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -289,13 +293,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(name="adopt_current", rule="recovery never takes the current value as base", patches=_adopt_current),
     Mutant(name="no_intent", rule="the intent is committed, and open, before the first byte leaves", patches=_forgets_intents),
     Mutant(name="early_cursor", rule="the cursor moves last", patches=_early_cursor),
-    Mutant(name="always_complete", rule="absence counts only in a complete listing", patches=_always_complete),
+    Mutant(
+        name="absence_believed", rule="absence counts only in a complete listing, and is confirmed by id",
+        patches=lambda: [*_always_complete(), *_absent_unconfirmed()],
+    ),
     Mutant(name="believing", rule="a gone counts only from a healthy side (and the guards)", patches=_believing),
     Mutant(name="no_guards", rule="guards stop a run before its first write", patches=_no_guards),
     Mutant(name="first_hit", rule="several records with one key are ambiguous", patches=_first_hit),
     Mutant(
         name="no_probe", rule="a create is preceded by a probe for its key",
-        patches=lambda: [(Applier, "_without_twins", lambda _, __, works: works)],
+        patches=lambda: [(Evidence, "_without_twins", lambda _, __, works: works)],
     ),
     Mutant(name="no_evidence", rule="evidence right before an unconditional write", patches=_gets_do_not_count),
     Mutant(
@@ -331,13 +338,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(name="no_replay", rule="an idempotent create in doubt is replayed under its own key", patches=_no_replay),
     Mutant(
         name="held_forgotten", rule="a held record waits durably",
-        patches=lambda: [(Commit, "hold", _nothing)],
+        patches=lambda: [(Settling, "hold", _nothing)],
     ),
     Mutant(name="gone_forgotten", rule="a gone record waits as well when its decision is put off", patches=_presence_only),
-    Mutant(
-        name="unknown_to_state", rule="whoever gets a link is a known record from then on",
-        patches=lambda: [(Commit, "_know", _nothing)],
-    ),
     Mutant(name="absent_unconfirmed", rule="absence from a listing is confirmed by id", patches=_absent_unconfirmed),
     Mutant(name="no_pre_image", rule="the before-image is in the journal before the overwrite", patches=_no_pre_image),
     Mutant(name="doubt_is_failure", rule="in doubt is not failed", patches=_doubt_is_failure),
@@ -354,7 +357,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="health_forgotten", rule="a record that could not be read waits",
-        patches=lambda: [(Records, "waiting_on", lambda *_: 0)],
+        patches=lambda: [(Records, "unread", lambda *_: 0)],
     ),
 )  # fmt: skip
 """What is taken out, one at a time."""
@@ -371,6 +374,3 @@ def hunt(say: Callable[[str], None], *, most: int) -> int:
         say(f"{mutant.name:20} {told:28} {mutant.rule}")
     say(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} noticed")
     return int(bool(survivors))
-
-
-__all__ = ["MUTANTS", "Mutant", "apply", "hunt"]

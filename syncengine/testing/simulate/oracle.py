@@ -9,48 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from syncengine.connector import Archive, Change, Create, Delete, Native, Restore, SetChange, Update
 from syncengine.core.codec import decode
 from syncengine.core.model import Side
 from syncengine.store.database import pack, unpack
+from syncengine.store.links import shadows
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Event, FarSide, Row, Witness
 from syncengine.testing.simulate.ghost import NOTHING, Atom, Ghost, atoms
+from syncengine.testing.simulate.moments import Moment, Probe, Sent
 from syncengine.testing.simulate.setup import EMAIL, Normaliser, Setup, Shape
 
 _STRANGE = (Normaliser.APPEND, Normaliser.STRIP)
 """What a system may make of a value that nobody can tell from an edit, unless the system says what it stored."""
 
 
-@dataclass(slots=True)
-class Probe:
-    """The latest look for a key on a side: when, at which values, and by which means."""
-
-    seq: int = 0
-    time: float = 0.0
-    texts: frozenset[str] = frozenset()
-    lied: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What the journal says of a write: the intent's number, its link, both ids of the link, and the before-image."""
-
-    number: int
-    link: int | None
-    left: str | None
-    right: str | None
-    before: Mapping[str, Native]
-
-    def id(self, side: Side) -> str | None:
-        return self.left if side is Side.LEFT else self.right
-
-
 class Oracle(Witness):
-    """Judges effects; `late_from` is set while a late request lands: the moment it was sent."""
+    """Judges effects; `late_from` is set while a late request lands: what was known at the moment it was sent."""
 
     def __init__(self, setup: Setup, ghost: Ghost, connection: Connection, counts: Counter[str]) -> None:
         self._setup = setup
@@ -59,7 +36,7 @@ class Oracle(Witness):
         self._counts = counts
         self.far: dict[Side, FarSide] = {}
         self.probes = {side: Probe() for side in Side}
-        self.late_from: Mapping[tuple[Side, str], int] | None = None
+        self.late_from: Moment | None = None
         self.tell: Callable[[str], None] | None = None
         self.has_hidden = {Side.LEFT: False, Side.RIGHT: False}
         self.first_sent: dict[str, Probe] = {}
@@ -69,6 +46,13 @@ class Oracle(Witness):
         self._ghost.happened(side, event, by_person=by_person, named=named)
 
     def about_to(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
+        try:
+            self._judge(side, change, before, after)
+        except Exception as error:
+            # It would reach the engine as a bug of the connector, one of the faults, and nobody would ever hear of it.
+            raise Violation("ORACLE", f"the oracle itself failed: {type(error).__name__}: {error}") from error
+
+    def _judge(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
         sent = self._written_ahead(change)
         match change:
             case Create():
@@ -91,16 +75,16 @@ class Oracle(Witness):
         if self._connection.in_transaction:
             raise Violation("I10", "a request went out while a transaction was open")
         row = self._connection.execute(
-            "SELECT i.id, i.link, i.before, i.state, l.left_id, l.right_id FROM intent i LEFT JOIN link l ON l.id=i.link "
-            "WHERE i.idempotency_key=?",
+            "SELECT i.id, i.link, i.before, i.state, l.left_id, l.right_id, i.record FROM intent i "
+            "LEFT JOIN link l ON l.id=i.link WHERE i.idempotency_key=?",
             (change.key,),
         ).fetchone()
         if row is None:
             raise Violation("I10", "an effect without a committed intent")
-        number, link, image, state, left, right = row
+        number, link, image, state, left, right, record = row
         if state not in ("sent", "unknown", "parked"):
             raise Violation("I10", f"an effect of an intent that is {state} already")
-        return Sent(number, link, unpack(left), unpack(right), decode(image))
+        return Sent(number, link, unpack(left), unpack(right), decode(image), unpack(record))
 
     # Creates and revivals
 
@@ -113,16 +97,25 @@ class Oracle(Witness):
             alive = [
                 id_ for id_ in ghost.made_for.get((side, source), ()) if id_ in here and not self._has_another(side, id_, source)
             ]
-            if alive and all(self._is_past_recognition(side, id_) for id_ in alive):
+            if alive and all(self.is_past_recognition(side, id_) for id_ in alive):
                 self._excuse("made twice, for the first was edited beyond recognition while in doubt", None)
             elif alive and any(self.has_hidden.values()):
                 self._excuse("made twice, for its system had denied the first", None)
+            elif alive and all(self._was_away(side, id_) for id_ in alive):
+                # 2.8, the last column: only if a person takes our new record away before we learn of it; here it came back too.
+                self._excuse("made twice, for a person took the first away while in doubt, and brought it back", None)
             elif alive:
                 raise Violation("I5", f"a second record on the {side.value} for {source}: {alive[0]} is there already")
             origin = ghost.made_from.get((side.other, source))
             if origin is None or origin not in here or ghost.partner.get((side.other, source)) not in (None, origin):
                 pass
-            elif self._is_past_recognition(side.other, source):
+            elif sent.record not in (None, origin):
+                pass  # a person gave it the key of another record, by which it was found when that one's create was in doubt
+            elif self._has_another(side, origin, source):
+                pass  # ours was taken away, its origin got another partner, and then a person brought ours back
+            elif ghost.born[side, origin] > ghost.strong_read.get((side, origin), -1):
+                self._excuse("mirrored back, for its origin came back between the look and the create", None)
+            elif self.is_past_recognition(side.other, source):
                 self._excuse("mirrored back, for it was edited beyond recognition while in doubt", None)
             elif any(self.has_hidden.values()):
                 self._excuse("mirrored back, for its system had denied having it", None)
@@ -143,6 +136,13 @@ class Oracle(Witness):
             self._ghost.made_for.setdefault((side, source), []).append(id_)
             self._ghost.made_from[side, id_] = source
 
+    def _was_away(self, side: Side, id_: str) -> bool:
+        """Whether a record that we made, unhelped by its system against doubles, was gone for a while before it was linked."""
+        can = self._setup.capabilities(side)
+        helped = can.idempotent_creates or can.chooses_ids
+        made = self._ghost.cells[side, id_, EMAIL.name][0].seq
+        return not helped and (side, id_) not in self._ghost.partner and self._ghost.born[side, id_] > made
+
     def _has_another(self, side: Side, id_: str, source: str) -> bool:
         """Whether a record found another partner meanwhile than the one it was made for."""
         row = self._connection.execute(
@@ -150,7 +150,7 @@ class Oracle(Witness):
         ).fetchone()
         return row is not None and unpack(row[0]) != source
 
-    def _is_past_recognition(self, side: Side, id_: str) -> bool:
+    def is_past_recognition(self, side: Side, id_: str) -> bool:
         """Whether a record that we made, without help by its system against doubles, holds nothing any more of what we sent."""
         can = self._setup.capabilities(side)
         if can.idempotent_creates or can.chooses_ids:
@@ -196,15 +196,16 @@ class Oracle(Witness):
 
     def _has_no_base(self, side: Side, id_: str, sent: Sent) -> bool:
         """Whether a field of a linked record says something and has no shadow: nobody can tell whether it was edited."""
-        row = self._connection.execute(f"SELECT {side.value}_shadow FROM link WHERE id=?", (sent.link,)).fetchone()
-        shadow = decode(row[0]) if row is not None and row[0] is not None else {}
-        fields = self.far[side].live[id_].fields
-        return any(shape.native(side) not in shadow and atoms(shape, fields[shape.native(side)]) for shape in self._setup.shapes)
+        row = self._connection.execute("SELECT left_shadow, right_shadow FROM link WHERE id=?", (sent.link,)).fetchone()
+        shadow = dict(zip(Side, shadows(*row), strict=True))[side] if row is not None else {}
+        return any(
+            shape.native(side) not in shadow and self._ghost.holds((side, id_, shape.name)) for shape in self._setup.shapes
+        )
 
     def _has_edit(self, side: Side, source: str, former: str, shape: Shape) -> bool:
         """Whether a person did something to the source since its former partner came, that the engine never wrote there."""
         mark = self._ghost.last_by_person((side.other, source, shape.name))
-        if mark is None or mark.seq < self._ghost.born[side, former]:
+        if mark is None or mark.seq < self._ghost.cells[side, former, EMAIL.name][0].seq:
             return False
         marks = self._ghost.cells.get((side, former, shape.name), ())
         return not any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks)
@@ -278,7 +279,9 @@ class Oracle(Witness):
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
                 self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
-            if not raced and now != then and atoms(shape, sent.before.get(name)) != now:
+            # A change of members overwrites only those that it takes away, whatever else somebody did to the set meanwhile.
+            overwrites = now - then if isinstance(change.fields.get(name), SetChange) else now != then
+            if not raced and overwrites and atoms(shape, sent.before.get(name)) != now:
                 raise Violation("I12", f"{shape.name} of {before.id} was overwritten, and its before-image is not in the journal")
         for name, value in before.fields.items():
             if name not in mapped and after[name] != value:
@@ -293,9 +296,9 @@ class Oracle(Witness):
         partner = sent.id(side.other)
         if partner is not None and partner in self.far[side.other].live:
             back = ghost.born.get((side.other, partner), 0)
-            if back > ghost.strong_read.get((side.other, partner), -1):
+            if back > self._reads.get((side.other, partner), -1):
                 self._excuse("partner came back between the look and the delete", None)
-            elif self.lied[side.other]:
+            elif (self.late_from.lied if self.late_from is not None else self.lied)[side.other]:
                 self._excuse("partner was denied by its system", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
@@ -313,10 +316,14 @@ class Oracle(Witness):
         if isinstance(change, Update) and isinstance(change.fields.get(name), SetChange):
             return False
         where = (side, before.id)
-        reads = self.late_from if self.late_from is not None else self._ghost.strong_read
         shape = next(shape for shape in self._setup.shapes if shape.native(side) == name)
         marks = self._ghost.cells[side, before.id, shape.name]
-        return marks[-1].seq > reads.get(where, 2**62)
+        return marks[-1].seq > self._reads.get(where, 2**62)
+
+    @property
+    def _reads(self) -> Mapping[tuple[Side, str], int]:
+        """When each record was read last before the request was sent that takes effect now: nobody can call it back."""
+        return self.late_from.reads if self.late_from is not None else self._ghost.strong_read
 
     def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
         if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
@@ -326,10 +333,23 @@ class Oracle(Witness):
         if raced:
             self._excuse("edit between the read and an unconditional write", (shape.name, atom))
             return
+        if self._was_sent(side, id_, shape, atom):
+            # 3.4, update: a record that holds what was sent proves the write. A person who typed the very same proves it, too.
+            self._excuse("a person typed the very value that was in doubt", (shape.name, atom))
+            return
         if not self._setup.manners[side].versions and self._was_in_doubt(side, id_):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
+
+    def _was_sent(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
+        """Whether an update that never arrived would have put this there, and was taken to have done so."""
+        if any(not mark.by_person and atom in mark.atoms for mark in self._ghost.cells.get((side, id_, shape.name), ())):
+            return False
+        rows = self._connection.execute(
+            "SELECT payload FROM intent WHERE side=? AND record=? AND op='update' AND state='done'", (side.value, pack(id_))
+        ).fetchall()
+        return any(atom in atoms(shape, decode(payload).get(shape.native(side))) for (payload,) in rows)
 
     def _was_in_doubt(self, side: Side, id_: str) -> bool:
         """Whether an update of the record ever ended without proof."""

@@ -41,6 +41,9 @@ class CountedTokens:
         self.count += 1
         return f"token-{self.count:06d}"
 
+    def batch(self, size: int) -> list[str]:
+        return [self.token() for _ in range(size)]
+
 
 class TapedExecutor:
     """Overlapping calls one after the other, in an order that the tape decides."""

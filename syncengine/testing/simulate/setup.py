@@ -39,6 +39,8 @@ class Paging(Enum):
 class Fault(Enum):
     """What may go wrong with a call, and when a process may die."""
 
+    __hash__ = object.__hash__  # as for Side
+
     REFUSED = "refused"
     THROTTLED = "throttled"
     SLOW = "slow"

@@ -18,6 +18,7 @@ from syncengine.core.model import Side
 from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import FarSide
 from syncengine.testing.simulate.ghost import Ghost
+from syncengine.testing.simulate.moments import Moment
 from syncengine.testing.simulate.oracle import Oracle
 from syncengine.testing.simulate.people import People
 from syncengine.testing.simulate.ports import SimClock
@@ -92,7 +93,7 @@ class World:
         self.ever_lied = False
         self.rival: Callable[[], None] | None = None
         self.short = {Side.LEFT: False, Side.RIGHT: False}
-        self._late: list[tuple[float, int, Side, Change, dict[tuple[Side, str], int]]] = []
+        self._late: list[tuple[float, int, Side, Change, Moment]] = []
         self._number = 0
 
     def tell(self, text: str) -> None:
@@ -159,16 +160,17 @@ class World:
         horizon = self.setup.capabilities(side).late_arrival
         due = self.clock.time + horizon * self.tape.choose((0.5, 0.02, 0.9, 0.99))
         self._number += 1
-        heappush(self._late, (due, self._number, side, change, dict(self.ghost.strong_read)))
+        sent = Moment(reads=dict(self.ghost.strong_read), lied=dict(self.oracle.lied))
+        heappush(self._late, (due, self._number, side, change, sent))
 
     def _land(self) -> None:
-        due, _, side, change, reads = heappop(self._late)
+        due, _, side, change, sent = heappop(self._late)
         # Nobody looked since it landed: it landed when it was due.
         now, self.clock.time = self.clock.time, min(due, self.clock.time)
         self.counts["late arrivals"] += 1
         if self.story is not None:
             self.tell(f"a late request lands on the {side.value}: {describe(change)}")
-        self.oracle.late_from = reads
+        self.oracle.late_from = sent
         try:
             outcome = self.apply(side, change)
         finally:
