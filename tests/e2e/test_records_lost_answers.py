@@ -163,7 +163,7 @@ def test_a_process_that_dies_around_a_write_leaves_nothing_twice(open_shop: Open
             shop.server.add_record(CONTACTS, email="cyd@example.com", first_name="Cyd")
     before = shop.server.requests.total
     shop.die(after=after)
-    shop.later(300)  # in this test the dead process lives on, so its lease has to end by itself
+    shop.later(500)  # in this test the dead process lives on, so its lease has to end by itself
     shop.run()
     shop.sync()
     names = {one["first_name"] for one in shop.server.records(CONTACTS)}
