@@ -78,6 +78,9 @@ class Commit:
         if work.link is None:
             state = LinkState.CREATING if write.op is Op.CREATE else LinkState.LIVE
             work.link = self.settling.new_link(work.decision, state)
+            if write.op is Op.CREATE:
+                # Which version a create was made from tells later whether somebody put an old value back.
+                work.link.side(write.side.other).version = work.decision.half(write.side.other).version
             return work.link
         if write.op is Op.CREATE:
             work.revived, work.former = work.link.side(write.side), work.link.state

@@ -129,11 +129,13 @@ class Recovery:
                 moved = told and intent.version != record.version
                 stayed = {name for name in intent.before if self._stayed(intent, name, record.fields, to_the_letter=not told)}
                 unmoved = not moved and stayed == intent.before.keys()
-                if self._holds(intent, record.fields, stayed) and (self._late(intent) or (conditional and not unmoved)):
+                # A version that has moved on never comes back, so that ours cannot land any more; old values may come back.
+                over = self._late(intent) or (conditional and moved)
+                if over and self._holds(intent, record.fields, stayed):
                     # What looks like the sent value may be the value of before, or the same that a person typed meanwhile: that
                     # proves nothing while ours can still land.
                     self._ends.done(intent, record.id, stored=None)
-                elif self._late(intent) or (conditional and not unmoved):
+                elif over:
                     # Somebody wrote meanwhile: perhaps ours landed and a person took it back, there or at its source. Then an old
                     # value is an edit, and no longer the base of anything.
                     self._ends.close(intent, "not applied; decided again", without_base=() if unmoved else intent.payload)
