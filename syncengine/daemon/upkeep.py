@@ -34,6 +34,6 @@ class Upkeep:
             return
         app.store.runs.set_note(_NOTE, repr(now))
         done = compact(app.store.database, now=now, keep=self._config().daemon.keep)
-        log = structlog.get_logger()
-        told = log.info if any(done.removed.values()) else log.debug
-        told("state.compacted", removed=dict(done.removed), before=done.before, after=done.after, why_not=done.why_not)
+        structlog.get_logger().info(
+            "state.compacted", removed=dict(done.removed), before=done.before, after=done.after, why_not=done.why_not
+        )

@@ -79,9 +79,12 @@ def browser():
 
 
 def wait(browser, condition):
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(browser, 20, poll_frequency=0.05).until(condition)
+    # An element that was found may be gone before it is asked: the page that it stood on was just left.
+    patience = WebDriverWait(browser, 20, poll_frequency=0.05, ignored_exceptions=[StaleElementReferenceException])
+    return patience.until(condition)
 
 
 def by_text(browser, tag, words):

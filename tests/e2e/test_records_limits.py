@@ -148,5 +148,5 @@ def test_what_was_learned_about_the_limit_is_remembered(open_shop: Open) -> None
         learned = app.store.runs.note("rate:crm")
         assert learned is not None
         assert float(learned) > 0
-        app.systems.connector("crm").check()
+        app.systems.connector("crm")
         assert app.systems.learned_rates()["crm"] == float(learned)
