@@ -31,7 +31,7 @@ from tests.support.proxy import (
 )
 from tests.support.records import CONTACTS, Shop, people
 
-TIMEOUT = 0.4
+TIMEOUT = 1.5
 TRIES = 4
 SLACK = 8.0
 """Seconds that a busy machine may take beyond what is waited for."""
