@@ -225,11 +225,10 @@ class App:
 
     def _waiting(self, number: int) -> dict[Side, list[str]]:
         """The records of a pair that wait for something which another pass may find done."""
-        ids: dict[Side, list[str]] = {}
-        for side in Side:
-            waiting = self.store.records.pending(number, side)
-            ids[side] = [row.id for row in waiting if row.reason in _AGAIN or (row.reason is Wait.FAILED and row.tries < _PASSES)]
-        return ids
+        return {
+            side: [row.id for row in rows if row.reason in _AGAIN or (row.reason is Wait.FAILED and row.tries < _PASSES)]
+            for side, rows in self.store.records.pending(number).items()
+        }
 
     def _run(self, context: Context, scope: engine.Scope, approve: str | None) -> RunReport:
         with self.store.database.translated():

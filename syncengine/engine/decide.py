@@ -76,6 +76,8 @@ class Decider:
         self._revived.clear()
         self._freed.clear()
         self._brought.clear()
+        if self._store.staging.is_empty:
+            return
         after = 0
         while numbers := self._store.staging.links(after=after, limit=_CHUNK):
             after = numbers[-1]

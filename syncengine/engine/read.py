@@ -27,10 +27,11 @@ def read_both(context: Context, *, cursors: dict[Side, str | None]) -> None:
     a listing that did not come to its end is no listing, and nothing is decided on half of it.
     """
     store, pair = context.store, context.pair.number
+    counts = store.records.counts(pair)
     for side in Side:
         listing = context.listings[side]
         listing.begun = context.ports.clock.now()
-        listing.known = store.records.count(pair, side)
+        listing.known = counts[side]
         listing.full = cursors[side] is None
         listing.seen = Seen(bytearray(store.records.newest(pair, side) + 1))
     sources = {side: _pages(context, side, cursors[side]) for side in Side}
@@ -64,7 +65,7 @@ def _go_on(context: Context) -> None:
 def must_sweep(context: Context, side: Side) -> bool:
     """Whether nothing that a side is known to hold could be found: only a full listing tells an empty side from a blind one."""
     unread = context.store.records.unread(context.pair.number, side)
-    return unread > 0 and context.store.records.count(context.pair.number, side) <= unread
+    return unread > 0 and context.store.records.counts(context.pair.number)[side] <= unread
 
 
 def records_read(context: Context, side: Side) -> int:
@@ -74,8 +75,8 @@ def records_read(context: Context, side: Side) -> int:
 
 def read_some(context: Context, ids: dict[Side, list[str]]) -> None:
     """Read these records by id, and their partners; nothing is concluded about any other record."""
-    for side in Side:
-        context.listings[side].known = context.store.records.count(context.pair.number, side)
+    for side, count in context.store.records.counts(context.pair.number).items():
+        context.listings[side].known = count
         context.listings[side].narrow = True
     for side in Side:
         fetch(context, side, ids[side])
@@ -260,8 +261,8 @@ def is_healthy(context: Context, side: Side, suspects: Iterable[str] = ()) -> bo
 
 def _fetch_pending(context: Context) -> None:
     """Records that wait are decided in every run: read by id those that the listings did not bring."""
-    for side in Side:
-        waiting = [pending.id for pending in context.store.records.pending(context.pair.number, side)]
+    for side, rows in context.store.records.pending(context.pair.number).items():
+        waiting = [pending.id for pending in rows]
         staged = context.store.staging.present(side, waiting)
         fetch(context, side, [id_ for id_ in waiting if id_ not in staged])
 

@@ -43,11 +43,13 @@ class Recovery:
         self._by_id: dict[str, Answer] = {}
         self._by_key: list[tuple[str, str | None]] = []
         self._strangers: dict[tuple[Side, int], dict[str, Staged]] = {}
+        self._is_clear = False
 
     def resolve(self) -> None:
         """Resolve what can be proved now; what cannot stays open, and its records wait."""
         context = self._context
         intents = self._store.journal.unresolved(self._pair)
+        self._is_clear = not intents
         if any(intent.state is IntentState.SENT and intent.run != context.number for intent in intents):
             with self._store.commit(context.held_lease):
                 self._store.journal.presume_sent(self._pair, run=context.number, at=context.held_lease.since)
@@ -98,7 +100,7 @@ class Recovery:
     def doubts(self) -> Doubts:
         """What stays untouchable, creates in doubt on the same resources by other pairs included."""
         doubts = Doubts()
-        for intent in self._store.journal.unresolved(self._pair):
+        for intent in () if self._is_clear else self._store.journal.unresolved(self._pair):
             if intent.link is not None:
                 doubts.links.add(intent.link)
             if intent.op is Op.CREATE:

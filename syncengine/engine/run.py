@@ -84,8 +84,9 @@ def run(context: Context, scope: Scope, *, holder: str, place: str, approve: str
     clock = context.ports.clock
     started = clock.now()
     resources = [f"{context.remotes[side].account}/{context.remotes[side].end.resource}" for side in Side]
-    context.lease = context.store.leases.acquire(resources, holder=holder, place=place, now=started, ttl=lease_seconds(context))
-    with context.store.commit(context.held_lease):
+    with context.store.database.transaction():
+        leases = context.store.leases
+        context.lease = leases.acquire(resources, holder=holder, place=place, now=started, ttl=lease_seconds(context))
         context.number = context.store.runs.start(context.pair.number, started)
     trips: tuple[Trip, ...] = ()
     approval = error = ""
@@ -94,10 +95,11 @@ def run(context: Context, scope: Scope, *, holder: str, place: str, approve: str
         context.store.staging.clear()
         _check_accounts(context)
         _read(context, scope)
-        Recovery(context).resolve()
+        recovery = Recovery(context)
+        recovery.resolve()
         for side in Side:
             fetch(context, side, context.reread[side])
-        doubts = Recovery(context).doubts()
+        doubts = recovery.doubts()
         trips, approval = _guard(context, doubts, approve)
         if not trips:
             finished = _apply(context, scope, doubts, approve)
@@ -113,7 +115,7 @@ def run(context: Context, scope: Scope, *, holder: str, place: str, approve: str
         if finished and not report.error:
             _move_on(context, scope)
         context.store.runs.finish(context.number, clock.now(), report.exit, document(report))
-    context.store.leases.release(context.held_lease)
+        context.store.leases.release(context.held_lease)
     return report
 
 
@@ -137,10 +139,10 @@ def _read(context: Context, scope: Scope) -> None:
     cursors: dict[Side, str | None] = {}
     for side in Side:
         cursor, full_at = context.pair.cursors[side], context.pair.full_at[side]
-        due = full_at is None or now - full_at >= context.rule.spec.full_sweep or must_sweep(context, side)
+        due = full_at is None or now - full_at >= context.rule.spec.full_sweep
         moved = context.pair.digest != context.rule.digest
         incremental = context.remotes[side].capabilities.incremental and not (due or moved or scope.sweep)
-        cursors[side] = cursor if incremental else None
+        cursors[side] = cursor if incremental and cursor is not None and not must_sweep(context, side) else None
     read_both(context, cursors=cursors)
     stage_outdated(context)
 
@@ -218,7 +220,7 @@ def _items(decision: Decision) -> list[str]:
 def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple[Trip, ...], str]:
     """The guards that trip, and the hash to approve them with; nothing when a valid approval covers all of it."""
     linked, gone, free = context.store.staging.bounds()
-    gone += sum(entry.choice is not None for entry in context.store.inbox.entries(context.pair.number))
+    gone += context.store.inbox.count_chosen(context.pair.number)
     if not (linked or gone or free):
         return (), ""  # nothing is staged: nothing can happen
     most = _tally(context, creates=free + gone, updates=2 * linked + free, deletes=gone, linking=free)
@@ -265,11 +267,13 @@ def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) 
     applier.apply(decider.decisions())
     if context.ports.stop():
         return False
-    with context.store.commit(context.held_lease):
-        if approve is not None:
-            context.store.runs.spend_approval(context.pair.number, approve)
-        if scope.ids is None and all(listing.full for listing in context.listings.values()):
-            applier.commit.settling.close_unasked()
+    saw_everything = scope.ids is None and all(listing.full for listing in context.listings.values())
+    if approve is not None or saw_everything:
+        with context.store.commit(context.held_lease):
+            if approve is not None:
+                context.store.runs.spend_approval(context.pair.number, approve)
+            if saw_everything:
+                applier.commit.settling.close_unasked()
     return True
 
 
@@ -315,7 +319,7 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         code = Exit.FAILED
     elif trips:
         code = Exit.REFUSED
-    elif inbox or pending or stopped or context.failures or context.rule.drift or store.journal.unresolved(pair):
+    elif inbox or pending or stopped or context.failures or context.rule.drift or store.journal.has_unresolved(pair):
         code = Exit.PARTIAL
     else:
         code = Exit.DONE

@@ -6,6 +6,7 @@ fingerprints, and the bucket in which each record ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from syncengine.core.decision import Ask, Bucket, Decision, LinkState, Wait
 from syncengine.core.model import Side
@@ -28,9 +29,16 @@ class Settling:
         self._context = context
         self._store = context.store
         self._pair = context.pair.number
-        self._open_subjects = context.store.inbox.subjects(self._pair, "")
-        self.may_be_dead = context.store.links.has_dead(self._pair)
         self.asked: set[str] = set()
+
+    @cached_property
+    def _open_subjects(self) -> set[str]:
+        return self._store.inbox.subjects(self._pair, "")
+
+    @cached_property
+    def may_be_dead(self) -> bool:
+        """Whether any link of the pair may be dead, so that it is worth looking for those of a record."""
+        return self._store.links.has_dead(self._pair)
 
     def new_link(self, decision: Decision, state: LinkState) -> Link:
         """A link without shadows; it takes the place of dead ones that its records survived."""

@@ -93,6 +93,10 @@ class Inbox:
         )
         return [_entry(row) for row in rows]
 
+    def count_chosen(self, pair: int) -> int:
+        """How many entries a human has answered whose answer has not been acted on yet."""
+        return int(self._db.value("SELECT count(*) FROM inbox WHERE pair=? AND status='chosen'", (pair,)))
+
     def get(self, number: int) -> Entry | None:
         """An open entry; None where it is closed, or never was."""
         row = self._db.one(f"SELECT {_COLUMNS} FROM inbox WHERE id=? AND status IN ('open','chosen')", (number,))

@@ -165,6 +165,11 @@ class Journal:
         )
         return [_intent(row) for row in rows]
 
+    def has_unresolved(self, pair: int) -> bool:
+        """Whether any outcome is not proved."""
+        sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND pair=? LIMIT 1"
+        return bool(self._db.value(sql, (pair,)))
+
     def replaced(self, pair: int, *, after: int) -> tuple[dict[Side, set[str]], int]:
         """
         The ids whose record was made anew under another one, by intents above the number `after`; and up to which number all of

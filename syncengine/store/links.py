@@ -14,7 +14,7 @@ from syncengine.core.decision import LinkState
 from syncengine.core.model import Side
 from syncengine.store.database import Database, pack, unpack
 from syncengine.store.journal import OPEN
-from syncengine.store.staging import packed
+from syncengine.store.staging import linked_to, packed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,12 +84,9 @@ class Links:
         """The link of each of these records; a dead one only where there is no other."""
         if not ids:
             return {}
-        dead = self._db.execute(
-            f"SELECT {side.value}_id, id FROM link WHERE pair=? AND state='dead' "
-            f"AND {side.value}_id IN (SELECT value FROM json_each(?))",
-            (pair, packed(ids)),
-        )
-        return {str(id_): number for id_, number in dead} | self.live_of(pair, side, ids)
+        wanted = packed(ids)
+        # The dead come first, so that the living take their place.
+        return {str(id_): number for id_, number, _ in self._db.execute(linked_to(side), (pair, wanted, pair, wanted))}
 
     def dead_of(self, pair: int, side: Side, id_: str) -> list[int]:
         """The dead links that this record survived."""

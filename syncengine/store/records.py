@@ -56,9 +56,11 @@ class Records:
             (end_of(pair, side), packed(ids)),
         ).fetchall()
 
-    def count(self, pair: int, side: Side) -> int:
-        """How many live records the side is known to hold."""
-        return int(self._db.value("SELECT count(*) FROM record WHERE end=?", (end_of(pair, side),)))
+    def counts(self, pair: int) -> dict[Side, int]:
+        """How many live records each side is known to hold."""
+        left, right = (end_of(pair, side) for side in Side)
+        counted = "SELECT count(*) FROM record WHERE end=?"
+        return dict(zip(Side, self._db.one(f"SELECT ({counted}), ({counted})", (left, right)), strict=True))
 
     def newest(self, pair: int, side: Side) -> int:
         """
@@ -143,13 +145,18 @@ class Records:
         for table in ("record", "pending"):
             self._db.executemany(f"DELETE FROM {table} WHERE end=? AND id=?", [(end, pack(id_)) for id_ in ids])
 
-    def pending(self, pair: int, side: Side) -> list[Pending]:
-        """Everything on this side that waits."""
+    def pending(self, pair: int) -> dict[Side, list[Pending]]:
+        """Everything that waits, by side."""
+        ends = {end_of(pair, side): side for side in Side}
         rows = self._db.execute(
-            "SELECT id, reason, detail, label, fingerprint, since, tries FROM pending WHERE end=? ORDER BY since, id",
-            (end_of(pair, side),),
+            "SELECT end, id, reason, detail, label, fingerprint, since, tries FROM pending WHERE end IN (?, ?) "
+            "ORDER BY since, id",
+            tuple(ends),
         )
-        return [_pending(side, row) for row in rows]
+        found: dict[Side, list[Pending]] = {side: [] for side in Side}
+        for end, *row in rows:
+            found[ends[end]].append(_pending(ends[end], row))
+        return found
 
     def quarantined(self, pair: int, side: Side, *, offset: int, limit: int) -> list[Pending]:
         """Some of the parked records of a side, the longest parked first; `limit` -1 is all the rest."""
@@ -223,7 +230,7 @@ class Records:
         )
 
 
-def _pending(side: Side, row: tuple[Any, ...]) -> Pending:
+def _pending(side: Side, row: Sequence[Any]) -> Pending:
     id_, reason, detail, label, fingerprint, since, tries = row
     return Pending(
         side=side,

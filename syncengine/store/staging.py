@@ -46,11 +46,24 @@ class Staging:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._is_empty = False
+        self._has_provisional = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was put here since it was last cleared, so that nothing needs a decision."""
+        return self._is_empty
 
     def clear(self) -> None:
         self._db.execute("DELETE FROM temp.staged")
+        self._is_empty = True
+        self._has_provisional = False
 
     def put(self, rows: Sequence[Staged]) -> None:
+        if not rows:
+            return
+        self._is_empty = False
+        self._has_provisional = self._has_provisional or any(row.provisional for row in rows)
         with self._db.scratch(len(rows)):
             self._put(rows)
 
@@ -81,7 +94,7 @@ class Staging:
 
     def present(self, side: Side, ids: Sequence[str]) -> set[str]:
         """Which of these ids are staged, whatever was found."""
-        if not ids:
+        if not ids or self._is_empty:
             return set()
         rows = self._db.execute(
             "SELECT id FROM temp.staged WHERE side=? AND id IN (SELECT value FROM json_each(?))", (SIDES[side], packed(ids))
@@ -100,6 +113,8 @@ class Staging:
 
     def provisional(self, side: Side) -> list[Staged]:
         """The rows whose id is not lasting yet."""
+        if not self._has_provisional:
+            return []
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM temp.staged WHERE side=? AND provisional", (SIDES[side],))
         return [_staged(row) for row in rows]
 
@@ -156,26 +171,26 @@ class Staging:
                 "AND NOT EXISTS (SELECT 1 FROM temp.staged s WHERE s.side=? AND s.id=r.id)",
                 (SIDES[side], wanted, end_of(pair, side), wanted, SIDES[side]),
             ).fetchall()
-            linked = {state: self._linked(pair, side, state, [id_ for id_, _ in holders]) for state in ("<>", "=")}
+            living, lost = self._linked(pair, side, [id_ for id_, _ in holders])
             for id_, key in holders:
-                live, dead = linked["<>"].get(id_), linked["="].get(id_)
+                live, dead = living.get(id_), lost.get(id_)
                 member = Member(id=str(id_), link=live or dead, spoken_for=live is not None)
                 found[key][side].append(member)
         return found
 
-    def _linked(self, pair: int, side: Side, state: str, ids: Sequence[str | int]) -> dict[str | int, int]:
-        """The links of these records: `<>` those that are not dead, `=` the dead. Each has an index of its own."""
-        if not ids:
-            return {}
-        rows = self._db.execute(
-            f"SELECT {side.value}_id, id FROM link WHERE pair=? AND state{state}'dead' "
-            f"AND {side.value}_id IN (SELECT value FROM json_each(?))",
-            (pair, orjson.dumps(ids)),
-        )
-        return dict(rows.fetchall())
+    def _linked(self, pair: int, side: Side, ids: Sequence[str | int]) -> tuple[dict[str | int, int], dict[str | int, int]]:
+        """The links of these records: those that are not dead, and the dead."""
+        living: dict[str | int, int] = {}
+        lost: dict[str | int, int] = {}
+        if ids:
+            for id_, number, is_dead in self._db.execute(linked_to(side), (pair, wanted := orjson.dumps(ids), pair, wanted)):
+                (lost if is_dead else living)[id_] = number
+        return living, lost
 
     def count(self, side: Side, presence: Presence) -> int:
         """How many rows of a side were found in this state."""
+        if self._is_empty:
+            return 0
         found = self._db.value("SELECT count(*) FROM temp.staged WHERE side=? AND presence=?", (SIDES[side], presence.value))
         return int(found)
 
@@ -194,6 +209,8 @@ class Staging:
 
     def bounds(self) -> tuple[int, int, int]:
         """(linked rows, gone linked rows, free rows): no more updates, deletes and creates than these can come of them."""
+        if self._is_empty:
+            return 0, 0, 0
         row = self._db.one(
             "SELECT count(link), count(CASE WHEN presence='gone' THEN link END), "
             "count(CASE WHEN link IS NULL AND presence='present' THEN 1 END) FROM temp.staged"
@@ -223,6 +240,19 @@ class Staging:
         """A record with a provisional id got its lasting one; whoever had that id before is gone."""
         self.drop(side, [new])
         self._db.execute("UPDATE temp.staged SET id=?, provisional=0 WHERE side=? AND id=?", (pack(new), SIDES[side], pack(old)))
+
+
+def linked_to(side: Side) -> str:
+    """
+    The statement that finds (record, link, whether it is dead) for (pair, ids, pair, ids), the ids as `packed`.
+
+    The living and the dead have an index each, and one statement uses one of them.
+    """
+    return " UNION ALL ".join(
+        f"SELECT {side.value}_id, id, {dead} FROM link WHERE pair=? AND state{test}'dead' "
+        f"AND {side.value}_id IN (SELECT value FROM json_each(?))"
+        for test, dead in (("=", 1), ("<>", 0))
+    )
 
 
 _COLUMNS = "side, id, presence, doc, fingerprint, key, link, version, modified_at, provisional"

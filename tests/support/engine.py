@@ -306,7 +306,7 @@ class Bench:
 
     def waiting(self, side: Side) -> dict[str, str]:
         """Why records of a side wait, by id."""
-        return {row.id: row.reason.value for row in self.store.records.pending(self.pair, side)}
+        return {row.id: row.reason.value for row in self.store.records.pending(self.pair)[side]}
 
     def assert_quiet(self, *, refused: bool = False, trying: bool = False) -> None:
         """
