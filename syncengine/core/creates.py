@@ -1,9 +1,10 @@
-"""The fields of a create: what is the same for every new record of a side, found out once a run. Pure."""
+"""The fields of a create: what is the same for every new record of a side, found out once. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from syncengine.connector import Native
 from syncengine.core.mapping import FieldRule, PairRule
@@ -27,8 +28,9 @@ class CreateField:
     is_reference: bool
 
 
+@lru_cache(maxsize=64)
 def create_fields(rule: PairRule, target: Side) -> tuple[CreateField, ...]:
-    """The fields of a create on this side; the same for every record, so found out once a run."""
+    """The fields of a create on this side; the same for every record and every run under one config."""
     matched = {field_rule.name for field_rule in rule.match}
     return tuple(
         CreateField(

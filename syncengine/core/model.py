@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, EnumMeta
-from typing import TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from syncengine.connector import FieldType, Native
 
@@ -18,10 +19,11 @@ _Member = TypeVar("_Member")
 
 
 class _Both(EnumMeta):
-    """Goes through the members without the generators of `EnumMeta`: every decision goes through both sides, many times."""
+    """Every decision goes through both sides, many times: no generator as in `EnumMeta`, and no call of a Python function."""
 
-    def __iter__(cls: type[_Member]) -> Iterator[_Member]:
-        return iter(cls._member_map_.values())  # type: ignore[attr-defined]
+    if TYPE_CHECKING:
+
+        def __iter__(cls: type[_Member]) -> Iterator[_Member]: ...
 
 
 class Side(Enum, metaclass=_Both):
@@ -36,6 +38,10 @@ class Side(Enum, metaclass=_Both):
     @property
     def other(self) -> Side:
         return Side.RIGHT if self is Side.LEFT else Side.LEFT
+
+
+if not TYPE_CHECKING:
+    _Both.__iter__ = staticmethod(partial(iter, (Side.LEFT, Side.RIGHT)))
 
 
 class Direction(Enum):

@@ -209,7 +209,7 @@ def fetch(context: Context, side: Side, ids: Sequence[str], *, absent: bool = Fa
     """
     store, pair = context.store, context.pair.number
     found = 0
-    if not context.remotes[side].is_readable:
+    if not ids or not context.remotes[side].is_readable:
         return found  # what it holds is what we wrote, as far as anybody can know
     for start in range(0, len(ids), _GET_BATCH):
         _go_on(context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from unicodedata import normalize
 
@@ -25,14 +25,17 @@ from syncengine.errors import ProtocolError
 LONGEST_CALL: Final = 60.0
 """Seconds that a call takes at the longest, where the connector does not say."""
 
+_SKILLS: Final = ("read", "get", "find", "combine")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
     """
     A side within reach. `connector` carries its wrappers; `deadline` is the longest a single call may take, in seconds.
 
-    A system that cannot read by id is read whole instead: slower, but evidence all the same. (Skills are asked for by `hasattr`:
-    since Python 3.12, isinstance with a protocol no longer sees what a wrapper passes through.)
+    A system that cannot read by id is read whole instead: slower, but evidence all the same. `skills` are the optional methods
+    that it has, found out once and by `hasattr`: since Python 3.12, isinstance with a protocol no longer sees what a wrapper
+    passes through.
     """
 
     side: Side
@@ -42,6 +45,10 @@ class Remote:
     columns: tuple[str, ...]
     account: str
     deadline: float = LONGEST_CALL
+    skills: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "skills", frozenset(name for name in _SKILLS if hasattr(self.connector, name)))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -50,11 +57,11 @@ class Remote:
     @property
     def is_readable(self) -> bool:
         """Whether anything can be known about the system besides the answers to our own writes."""
-        return hasattr(self.connector, "read") or hasattr(self.connector, "get")
+        return "read" in self.skills or "get" in self.skills
 
     def read(self, cursor: str | None) -> Iterator[Page]:
         """The listing, or what changed since the cursor; nothing, and nothing complete, where there is none."""
-        if not hasattr(self.connector, "read"):
+        if "read" not in self.skills:
             return iter(())
         pages: Iterator[Page] = self.connector.read(self.end.resource, fields=self.columns, cursor=cursor)
         return pages
@@ -64,7 +71,7 @@ class Remote:
         if not ids:
             return []
         names = self._writable if whole else self.columns
-        if hasattr(self.connector, "get"):
+        if "get" in self.skills:
             return list(self.connector.get(self.end.resource, ids, fields=names))
         if not self.is_readable:
             return [Unknown(id=id_, why="the system cannot be read") for id_ in ids]
@@ -93,7 +100,7 @@ class Remote:
         composed = [normalize("NFC", value) for value in values if isinstance(value, str)]
         plain = [*map(str.strip, composed), *map(str.lower, composed)]
         wanted = list(dict.fromkeys([*values, *plain, *(value.strip() for value in plain)]))
-        if hasattr(self.connector, "find"):
+        if "find" in self.skills:
             return list(self.connector.find(self.end.resource, name, wanted, fields=self.columns))
         fits = fits or (lambda record: record.fields.get(name) in wanted)
         return [record for page in self.read(None) for record in page.records() if fits(record)]
@@ -104,7 +111,7 @@ class Remote:
 
         Raises ProtocolError where a connector forgets a change or names one twice.
         """
-        if not hasattr(self.connector, "combine"):
+        if "combine" not in self.skills:
             size = self.capabilities.max_batch
             return [changes[start : start + size] for start in range(0, len(changes), size)]
         batches: list[Sequence[Change]] = list(self.connector.combine(self.end.resource, changes))

@@ -33,6 +33,7 @@ from syncengine.errors import ConnectorError, Interrupted, Refused
 
 _DAY = 86_400.0
 _APPROVAL_SECONDS = 7 * _DAY
+_FEW_ITEMS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +154,17 @@ class _Survey:
     counts: Counter[str]
     asks: int
     hash: str
+    items: list[str] | None
 
 
 def _survey(context: Context, decider: Decider) -> _Survey:
-    """Go through all decisions once, to count them and to fingerprint what a guard might hold back."""
+    """
+    Go through all decisions once, to count them and to fingerprint what a guard might hold back.
+
+    `items` are kept where they are few, so that an approval need not decide everything once more.
+    """
     counts: Counter[str] = Counter()
+    items: list[str] | None = []
     total = 0
     asked: set[tuple[int | str | None, str | None]] = set()
     for side in Side:
@@ -175,6 +182,10 @@ def _survey(context: Context, decider: Decider) -> _Survey:
         asked.update((decision.link or decision.key, ask.field) for ask in decision.asks)
         for item in _items(decision):
             total = (total + int.from_bytes(hashlib.blake2b(item.encode(), digest_size=16).digest())) % 2**128
+            if items is not None:
+                items.append(item)
+        if items is not None and len(items) > _FEW_ITEMS:
+            items = None
     tally = _tally(
         context,
         creates=_sum(counts, Op.CREATE),
@@ -182,7 +193,7 @@ def _survey(context: Context, decider: Decider) -> _Survey:
         deletes=_sum(counts, Op.DELETE) + _sum(counts, Op.ARCHIVE),
         linking=counts["link"],
     )
-    return _Survey(tally=tally, counts=counts, asks=len(asked), hash=f"{total:032x}"[:10])
+    return _Survey(tally=tally, counts=counts, asks=len(asked), hash=f"{total:032x}"[:10], items=items)
 
 
 def _tally(context: Context, *, creates: int, updates: int, deletes: int, linking: int) -> Tally:
@@ -235,6 +246,9 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
     runs, pair, now = context.store.runs, context.pair.number, context.ports.clock.now()
 
     def items() -> Iterator[str]:
+        if survey.items is not None:
+            yield from survey.items
+            return
         for decision in decider.decisions():
             if not decision.hold:
                 yield from _items(decision)
