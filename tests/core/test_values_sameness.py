@@ -96,6 +96,15 @@ def test_these_do_not_mean_the_same(field, a, b):
     assert not field.same(b, a)
 
 
+def has_instant(moment):
+    """Reading lets nothing else through: year 1 at +01:00 has no instant that a datetime could tell."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
+
+
 few_texts = st.sampled_from(["", "a", "A", " a", "Zoe\u0308", "Zo\u00eb", "x@Y.org", "X@y.org ", "+1 555", "1555"]) | texts
 VALUES = {
     T.TEXT: few_texts,
@@ -107,7 +116,7 @@ VALUES = {
     T.MONEY: st.decimals(-3, 3, places=3),
     T.BOOLEAN: st.booleans(),
     T.DATE: st.dates(date(2026, 1, 1), date(2026, 1, 3)),
-    T.DATETIME: aware,
+    T.DATETIME: aware.filter(has_instant),
     T.SET: st.lists(st.sampled_from("abAB"), max_size=3).map(tuple),
     T.LIST: st.lists(st.sampled_from(["1", 1, Decimal("1.0"), True]), max_size=3).map(tuple),
     T.JSON: st.sampled_from(["1", "1.0", "true", "[1]", "[1.0]", '{"a":1,"b":2}', '{"b":2,"a":1}']),
