@@ -12,8 +12,8 @@ from syncengine.core.guard import Tally, check
 from syncengine.core.model import Guards, Side
 from syncengine.engine.report import Exit
 from syncengine.store.store import Store
-from syncengine.testing.memory import FULL
-from tests.support.engine import Bench
+from syncengine.testing.memory import FULL, CallKind, Moment
+from tests.support.engine import Bench, able, filled, once
 
 BY_KEY_ONLY = replace(FULL, chooses_ids=False, idempotent_creates=False, late_arrival=0.0, max_batch=50)
 """A system that gives ids itself and knows no idempotency key: a lost create is found by its match key, or not at all."""
@@ -71,6 +71,27 @@ def test_a_stranger_that_came_after_the_crash_and_looks_alike_is_left_to_a_perso
         assert report.inbox_open > 0
         assert len(bench.right) == 41
         assert "seven@example.com" not in {row["email"] for row in bench.left.records().values()}
+
+
+def test_a_record_that_comes_back_after_its_replacement_was_sent_is_seen_though_the_process_died() -> None:
+    """The link let go of it when the create was sent: whoever has that id from then on is nobody the state has settled."""
+    bench, left, right = filled(left=able(restores=False))
+    bench.left.archive(left["ada"])
+    bench.right.edit(right["ada"], name="Edited")
+
+    def die(call: object) -> None:
+        raise Death
+
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, die)
+    with pytest.raises(Death):
+        bench.sync()
+    bench.left.revive(left["ada"])
+    bench.clock.time += 600
+    bench.settle()
+    assert bench.other(Side.RIGHT, right["ada"]) not in (None, left["ada"])
+    waiting = {pending.id for pending in bench.store.records.pending(bench.pair, Side.LEFT)}
+    assert left["ada"] in waiting
+    assert bench.inbox()
 
 
 @pytest.mark.parametrize(("is_first", "trips"), [(True, False), (False, True)])
