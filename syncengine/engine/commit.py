@@ -85,7 +85,7 @@ class Commit:
         if write.op is Op.CREATE:
             work.revived, work.former = work.link.side(write.side), work.link.state
             if work.revived.id is not None:
-                # The link lets go of it here: whoever shows up under this id again, even after a crash, is seen for the first time.
+                # The link lets go of it here: whoever has this id from now on, even after a crash, is seen for the first time.
                 self._store.records.forget(self._pair, write.side, [work.revived.id])
             work.link.replace(write.side, LinkSide(id=None))
             work.link.state = LinkState.CREATING

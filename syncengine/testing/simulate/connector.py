@@ -126,6 +126,7 @@ class SimConnector:
         self._read_begin("page")
         self._looked(frozenset())
         records, number = far.view()
+        taken = world.ghost.tick()
         lie = world.lies[self._side]
         rows = [row for row in records.values() if lie is None or not lie.hides(row.id)]
         if far.manners.numeric_ids:
@@ -140,7 +141,7 @@ class SimConnector:
                 part = [rows[index * size - 1], *part]
             final = index == pages - 1
             short = not final and world.short[self._side]
-            page = self._page(fields, part, cursor=number if final else None, complete=final)
+            page = self._page(fields, part, taken, cursor=number if final else None, complete=final)
             self._end("page")
             yield page
             if short:
@@ -157,6 +158,7 @@ class SimConnector:
             if began is None:
                 self._looked(frozenset())
             records, number = far.view()
+            taken = world.ghost.tick()
             began = number if began is None else began
             lie = world.lies[self._side]
             rows = sorted((row for row in records.values() if lie is None or not lie.hides(row.id)), key=lambda row: -row.number)
@@ -164,7 +166,7 @@ class SimConnector:
             offset += size
             final = offset >= len(rows)
             still = number == began
-            page = self._page(fields, part, cursor=began if final and still else None, complete=final and still)
+            page = self._page(fields, part, taken, cursor=began if final and still else None, complete=final and still)
             self._end("page")
             yield page
             if final:
@@ -179,6 +181,7 @@ class SimConnector:
             raise CursorExpired("the cursor is too old")
         self._looked(frozenset())
         _, number = far.view()
+        taken = world.ghost.tick()
         lie = world.lies[self._side]
         events = far.changes(after=max(0, int(since) - far.manners.overlap), until=number)
         size = far.capabilities.page_size
@@ -194,7 +197,7 @@ class SimConnector:
             gone = [event.id for event in part if event.after is None] if far.capabilities.reports_deletions else []
             final = index == pages - 1
             yielded = number if final else max(part[-1].number, int(since))
-            page = self._page(fields, rows, deleted=gone, cursor=yielded)
+            page = self._page(fields, rows, taken, deleted=gone, cursor=yielded)
             self._end("page")
             yield page
 
@@ -202,15 +205,17 @@ class SimConnector:
         self,
         fields: tuple[str, ...],
         rows: Sequence[Row],
+        taken: int,
         *,
         deleted: Sequence[str] = (),
         cursor: int | None = None,
         complete: bool = False,
     ) -> Page:
+        """A page of what the system showed at the moment `taken`."""
         far = self._far
         resolution = far.capabilities.clock_resolution
         if not far.manners.gets:
-            self._saw([row.id for row in rows])
+            self._saw([row.id for row in rows], taken)
         return Page(
             fields=fields,
             ids=[row.id for row in rows],
@@ -231,8 +236,7 @@ class SimConnector:
             modified_at=None if resolution is None else _moment(row, resolution, manners.skew),
         )
 
-    def _saw(self, ids: Sequence[str]) -> None:
-        seq = self._world.ghost.tick()
+    def _saw(self, ids: Sequence[str], seq: int) -> None:
         for id_ in ids:
             self._world.ghost.strong_read[self._side, id_] = seq
 
@@ -324,7 +328,7 @@ class _Gets(SimConnector):
                 answers.append(Tombstone(id=id_))
             else:
                 answers.append(self._record(row, fields))
-        self._saw(ids)
+        self._saw(ids, self._world.ghost.tick())
         self._end("get")
         return answers
 

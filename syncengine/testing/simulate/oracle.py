@@ -203,11 +203,14 @@ class Oracle(Witness):
         )
 
     def _has_edit(self, side: Side, source: str, former: str, shape: Shape) -> bool:
-        """Whether a person did something to the source since its former partner came, that the engine never wrote there."""
+        """Whether a person did something to the source that the engine never wrote to its former partner."""
         mark = self._ghost.last_by_person((side.other, source, shape.name))
-        if mark is None or mark.seq < self._ghost.cells[side, former, EMAIL.name][0].seq:
+        if mark is None:
             return False
-        marks = self._ghost.cells.get((side, former, shape.name), ())
+        marks = self._ghost.cells.get((side, former, shape.name), [])
+        if mark.seq < self._ghost.cells[side, former, EMAIL.name][0].seq:
+            # What was edited between the listing and the create that was made of it did not come along.
+            return shape.references is None and bool(marks) and not marks[0].by_person and marks[0].atoms != mark.atoms
         return not any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks)
 
     def _was_chosen(self, side: Side, id_: str) -> bool:
