@@ -167,7 +167,9 @@ class Commit:
                     stored.unconfirmed = frozenset()
                 outcome = replace(outcome, record=self._without_strangers(write, outcome.record))
                 store_write(context.rule, link, write, outcome.record)
-                stored.version = outcome.version
+                # The version of a set that was changed member by member is that of what somebody else had just put there as well.
+                is_ours = conditional or not (self._deltas(write) & stored.unconfirmed)
+                stored.version = outcome.version if is_ours else None
                 self._held(work, write, outcome, half.now or {})
             case Op.IDENTIFY:
                 raise AssertionError("unreachable")
@@ -237,11 +239,10 @@ class Commit:
 
     def _without_strangers(self, write: Write, stored: Fields | None) -> Fields | None:
         """The answer without what somebody else did to the members of a set that we changed member by member: an edit to come."""
-        capabilities = self._context.remotes[write.side].capabilities
-        if stored is None or not (capabilities.set_deltas and capabilities.partial_updates):
+        if stored is None:
             return stored
         ours: dict[str, Native] = {}
-        for name in set_fields(self._context.rule, write.side) & write.fields.keys() & stored.keys():
+        for name in self._deltas(write) & stored.keys():
             sent, before, now = write.fields[name], write.before.get(name), stored[name]
             if isinstance(sent, list) and isinstance(before, list) and isinstance(now, list):
                 # A system may know a member by other letters than those that it was sent.
@@ -252,6 +253,13 @@ class Commit:
                     if _folded(member) in held or _folded(member) in old
                 ]
         return {**stored, **ours}
+
+    def _deltas(self, write: Write) -> set[str]:
+        """The fields of a write that are sent as members to add and to remove."""
+        capabilities = self._context.remotes[write.side].capabilities
+        if not (capabilities.set_deltas and capabilities.partial_updates):
+            return set()
+        return set_fields(self._context.rule, write.side) & write.fields.keys()
 
     def _held(self, work: Work, write: Write, outcome: Written, before: Fields) -> None:
         """Note what the written side holds now, and its fingerprint where the answer told the whole row."""
