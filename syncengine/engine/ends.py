@@ -104,8 +104,11 @@ class Ends:
             self._remember(link)
         self._reread(link)
 
-    def close(self, intent: Intent, why: str | None, *, without_base: Collection[str] = ()) -> None:
-        """The effect is disproved: back to where the link was before the intent; fields `without_base` meet anew."""
+    def close(self, intent: Intent, why: str | None, *, without_base: Collection[str] = (), gone: str | None = None) -> None:
+        """
+        The effect is disproved: back to where the link was before the intent; fields `without_base` meet anew. `gone`: the record
+        that is not there, whatever a listing may have shown a moment before.
+        """
         assert self._context.lease is not None
         link = self._link(intent)
         with self._store.commit(self._context.lease):
@@ -121,6 +124,8 @@ class Ends:
                 self._store.links.save([link])
             if link is not None:
                 self._remember(link)
+        if gone is not None and not self._decided:
+            self._store.staging.drop(intent.side, [gone])
         if link is not None:
             self._reread(link)
 

@@ -229,7 +229,7 @@ class Recovery:
             if isinstance(answer, Record):
                 self._ends.done(intent, answer.id, stored=None)
             elif isinstance(answer, Tombstone) and healthy and self._late(intent):
-                self._ends.close(intent, "not applied; decided again")
+                self._ends.close(intent, "not applied; decided again", gone=proposed)
             return
         if not self._is_due(intent, healthy=healthy):
             return
