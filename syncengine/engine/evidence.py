@@ -16,7 +16,7 @@ from syncengine.core.merge import Half
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
-from syncengine.engine.read import match_key, stage_record
+from syncengine.engine.read import is_healthy, match_key, stage_record
 from syncengine.engine.work import Work
 
 
@@ -102,11 +102,17 @@ class Evidence:
                 continue
             answer = fresh[each, id_]
             if answer is None:
-                self._defer(work, f"the {each.value} record could not be read right before the write", wait=Wait.UNREAD)
+                # A blind look settles no dead link: what was to be written for it is still to be decided.
+                is_dead = work.link is not None and work.link.state is LinkState.DEAD
+                why = f"the {each.value} record could not be read right before the write"
+                self._defer(work, why, wait=Wait.DEFERRED if is_dead else Wait.UNREAD)
                 return False
             if isinstance(answer, Tombstone):
-                if halves[each].now is None:  # gone it was, by proof, and gone it still is
-                    continue
+                if halves[each].now is None and is_healthy(self._context, each, [id_]):
+                    continue  # gone it was, by proof, perhaps in an earlier run, and gone it still is
+                if halves[each].now is None:
+                    self._defer(work, f"the {each.value} side cannot show anything that it is known to hold")
+                    return False
                 self._defer(work, f"the {each.value} record vanished while the run went on")
                 return False
             staged = stage_record(self._context, each, answer, link=work.decision.link)
