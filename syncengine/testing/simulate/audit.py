@@ -239,7 +239,7 @@ def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, ag
         if (
             _kept(world, shape, atom)
             # An email is from a small pool: where somebody else typed it on the other side, nobody can tell the two apart.
-            or ghost.introduced[side.other].get((shape.name, atom), -1) > (mark.seq if atom[0] != "key" else -1)
+            or ghost.introduced[side.other].get((shape.name, atom), -1) > (author.seq if atom[0] != "key" else -1)
         ):
             continue
         raise Violation("LOST", f"{shape.name} of {ids[side]} ({side.value}): the last thing a person wrote, {atom}, is nowhere")
