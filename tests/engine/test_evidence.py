@@ -10,6 +10,7 @@ import pytest
 
 from syncengine.connector import Written
 from syncengine.core.decision import AskKind
+from syncengine.core.merge import Pick
 from syncengine.core.model import Deletes, Side
 from syncengine.engine.report import Exit
 from syncengine.testing.memory import SIMPLE, Call, CallKind, Moment
@@ -96,6 +97,35 @@ def test_a_delete_is_not_carried_out_when_the_source_is_back_before_it() -> None
     assert right["ada"] in bench.right
     assert bench.removals() == 0
     bench.assert_same()
+    bench.assert_quiet()
+
+
+def test_a_delete_that_a_person_chose_waits_while_the_other_side_can_show_nothing_that_it_held() -> None:
+    """Its "gone" proves nothing then, and the record may be there again since the question was asked."""
+    bench, left, right = filled("ada", "bob", deletes=Deletes.ASK)
+    bench.left.archive(left["ada"])
+    bench.sync()
+    bench.choose(Pick.LEFT)
+    bench.left.conceal(left["bob"])
+    bench.run()
+    assert bench.removals() == 0
+    bench.left.concealed.clear()
+    bench.settle()
+    assert right["ada"] not in bench.right
+    bench.assert_quiet()
+
+
+def test_a_member_added_right_before_ours_is_an_edit_whatever_version_the_write_is_answered_with() -> None:
+    silent = able(conditional_writes=False, set_deltas=True, returns_record=False)
+    bench, left, right = filled("ada", right=silent)
+    bench.left.edit(left["ada"], tags=["x", "ours"])
+    once(
+        bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, lambda call: bench.right.edit(right["ada"], tags=["x", "theirs"])
+    )
+    bench.settle()
+    for tags in (bench.left[left["ada"]]["tags"], bench.right[right["ada"]]["tags"]):
+        assert isinstance(tags, list)
+        assert sorted(tags) == ["ours", "theirs", "x"]
     bench.assert_quiet()
 
 

@@ -89,8 +89,7 @@ def test_a_record_that_comes_back_after_its_replacement_was_sent_is_seen_though_
     bench.clock.time += 600
     bench.settle()
     assert bench.other(Side.RIGHT, right["ada"]) not in (None, left["ada"])
-    waiting = {pending.id for pending in bench.store.records.pending(bench.pair, Side.LEFT)}
-    assert left["ada"] in waiting
+    assert left["ada"] in bench.waiting(Side.LEFT)
     assert bench.inbox()
 
 
