@@ -89,6 +89,8 @@ class Ends:
             if intent.op is Op.CREATE:
                 if self._store.links.live_of(self._pair, intent.side, [id_]):
                     self._store.links.end([link.number])
+                    self._remember(link)
+                    self._reread(link)  # it is decided again without a link
                     return
                 link.replace(intent.side, LinkSide(id=id_, version=version))
                 link.side(intent.side.other).shadow = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from syncengine.connector import Written
 from syncengine.core.decision import AskKind
 from syncengine.core.model import Deletes, Keyless, Side
 from syncengine.engine.report import Exit
@@ -188,6 +189,21 @@ def test_a_create_that_meets_a_revived_record_is_linked_merged_and_reported() ->
     assert bench.left[left]["phone"] == "9"
     assert bench.right[old]["name"] == bench.left[left]["name"] == "New"
     bench.assert_quiet()
+
+
+def test_a_replay_that_is_answered_with_a_linked_record_leaves_its_source_to_be_decided_again() -> None:
+    bench, left, right = filled("ada")
+    new = bench.left.insert(email="ida@example.com", name="Ida")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    bench.clock.time += 3600
+    apply, bench.right.apply = bench.right.apply, lambda asked: Written(key=asked.key, id=right["ada"])  # type: ignore[method-assign]
+    report = bench.run()
+    assert not report.error
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.DUPLICATE]
+    assert bench.waiting(Side.LEFT) == {new: "ambiguous"}
+    bench.right.apply = apply  # type: ignore[method-assign]
+    assert bench.other(Side.LEFT, left["ada"]) == right["ada"]
 
 
 def test_a_call_that_failed_for_certain_is_simply_made_again() -> None:
