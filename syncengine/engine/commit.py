@@ -221,6 +221,7 @@ class Commit:
             survivor = link.side(side.other).id
             if survivor is None:
                 self._store.links.end([link.number])
+                self._store.inbox.close_others(self._pair, f"link:{link.number}", (), now)
                 continue
             link.replace(side, LinkSide(id=None))
             link.state = LinkState.DEAD

@@ -45,9 +45,9 @@ class Ends:
         with self._store.commit(self._context.lease):
             now = self._context.ports.clock.now()
             for dead in self._store.links.load(self._store.links.dead_of(self._pair, intent.side, id_)).values():
+                self._remember(dead)
                 self._reread(dead)
-                self._store.links.end([dead.number])
-                self._store.inbox.close_others(self._pair, f"link:{dead.number}", (), now)
+                self._end(dead)
             self._store.links.save([link])
             self._store.records.put(self._pair, intent.side, [(id_, None, intent.match_key)])
             self._store.journal.close([(intent.number, IntentState.DONE, now, id_, None)])
@@ -78,7 +78,7 @@ class Ends:
             if link is None:
                 return
             if intent.op in (Op.ARCHIVE, Op.DELETE):
-                self._store.links.end([link.number])
+                self._end(link)
                 self._store.records.forget(self._pair, intent.side, [id_])
                 if not self._decided:
                     self._store.staging.drop(intent.side, [id_])
@@ -88,7 +88,7 @@ class Ends:
                 return
             if intent.op is Op.CREATE:
                 if self._store.links.live_of(self._pair, intent.side, [id_]):
-                    self._store.links.end([link.number])
+                    self._end(link)
                     self._remember(link)
                     self._reread(link)  # it is decided again without a link
                     return
@@ -117,7 +117,7 @@ class Ends:
             now = self._context.ports.clock.now()
             self._store.journal.close([(intent.number, IntentState.CLOSED, now, None, why)])
             if link is not None and link.state is LinkState.CREATING:
-                self._store.links.end([link.number])
+                self._end(link)
             elif link is not None and without_base:
                 for rule in self._context.rule.fields:
                     if rule.native(intent.side) in without_base:
@@ -130,6 +130,11 @@ class Ends:
             self._store.staging.drop(intent.side, [gone])
         if link is not None:
             self._reread(link)
+
+    def _end(self, link: Link) -> None:
+        """The link is no more, nor is anything left to ask about it (inside a transaction)."""
+        self._store.links.end([link.number])
+        self._store.inbox.close_others(self._pair, f"link:{link.number}", (), self._context.ports.clock.now())
 
     def _link(self, intent: Intent) -> Link | None:
         return None if intent.link is None else self._store.links.load([intent.link]).get(intent.link)

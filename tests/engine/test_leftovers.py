@@ -214,3 +214,18 @@ def test_a_deletion_that_a_person_ordered_and_the_system_refused_is_tried_again(
     tasks.remove(task)
     assert bench.sync().written == {"right.delete": 1}
     assert_clean(bench)
+
+
+@pytest.mark.parametrize("arrived", [Moment.BEFORE, Moment.AFTER], ids=["never arrived", "answer lost"])
+def test_a_question_is_closed_when_recovery_ends_what_it_was_about(arrived: Moment) -> None:
+    bench, left, right = filled("ada", "bob", deletes=Deletes.ASK)
+    bench.left.archive(left["ada"])
+    bench.sync()
+    bench.choose(Pick.LEFT)
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, arrived, failing(OutcomeUnknown("no answer came")))
+    bench.run()
+    bench.clock.time += 3600
+    bench.settle()
+    assert right["ada"] not in bench.right
+    assert not bench.inbox()
+    assert bench.sync().exit is Exit.DONE

@@ -121,6 +121,7 @@ def check_end(world: World) -> None:
     if unresolved is not None:
         raise Violation("L4", f"intent {unresolved[0]} is still {unresolved[1]} long after every late arrival")
     _check_waits(world)
+    _check_questions(world)
     linked: dict[Side, set[str]] = {Side.LEFT: set(), Side.RIGHT: set()}
     for number, state, left, right in world.connection.execute("SELECT id, state, left_id, right_id FROM link").fetchall():
         ids = {Side.LEFT: unpack(left), Side.RIGHT: unpack(right)}
@@ -154,6 +155,17 @@ def _check_waits(world: World) -> None:
             )
         ):
             raise Violation("L5", f"record {id_} of end {end} still waits ({reason}: {detail})")
+
+
+def _check_questions(world: World) -> None:
+    """Nobody is asked about what is no more."""
+    row = world.connection.execute(
+        "SELECT subject, kind, status FROM inbox WHERE status IN ('open','chosen') AND kind NOT IN ('edit_survived','met') AND "
+        "((subject LIKE 'link:%' AND link NOT IN (SELECT id FROM link)) OR (subject LIKE 'intent:%' AND "
+        "subject NOT IN (SELECT 'intent:' || id FROM intent WHERE state='parked')))"
+    ).fetchone()
+    if row is not None:
+        raise Violation("L3", f"a question ({row[1]}, {row[2]}) about {row[0]}, which is no more")
 
 
 def _check_link(world: World, number: int, ids: Mapping[Side, str | None]) -> None:
