@@ -149,7 +149,10 @@ def _losses(result: FieldResult, halves: Mapping[Side, Half]) -> list[Loss]:
     losses = []
     for side in result.losers:
         name = result.rule.native(side)
-        losses.append(Loss(side=side, field=name, value=(halves[side].now or {}).get(name), why=result.why))
+        value = (halves[side].now or {}).get(name, ABSENT)
+        # A record that came without the field still holds what it held.
+        held = halves[side].base.get(name) if value is ABSENT else value
+        losses.append(Loss(side=side, field=name, value=held, why=result.why))
     return losses
 
 

@@ -441,7 +441,10 @@ def test_a_loser_is_a_value_that_is_really_overwritten(case: tuple[Policy, Direc
     policy, direction, left, right = case
     result = result_of(policy, direction, left, right)
     for side in result.losers:
-        held = ({L: left, R: right}[side].now or {}).get(NAMES[side])
+        half = {L: left, R: right}[side]
+        held = (half.now or {}).get(NAMES[side], ABSENT)
+        if held is ABSENT:
+            held = half.base.get(NAMES[side])
         assert side in result.writes
         assert result.writes[side] != held
 

@@ -406,6 +406,12 @@ def kept_apart(field: Field, there: Mapping[str, Any], left_base: Native, right:
     return decided(rule, half(None, ADA | {field.name: left_base}), half(ADA | {field.name: right}, ADA | {field.name: right}))
 
 
+def test_a_record_that_came_without_a_field_still_loses_the_value_that_it_held() -> None:
+    without = {name: value for name, value in ADA.items() if name != "name"}
+    decision = decided(rule_of(), half(without), half(ADA | {"name": "R"}, ADA | {"name": "apart"}))
+    assert [(loss.side, loss.field, loss.value) for loss in decision.losses] == [(L, "name", "Ada")]
+
+
 def test_a_delete_keeps_what_was_never_on_the_other_side() -> None:
     note = Field(name="note")
     assert [loss.value for loss in kept_apart(note, {}, "left", "right").losses] == ["right"]
