@@ -41,5 +41,5 @@ def test_every_command_of_the_page_does_what_it_shows(tmp_path):
 
 
 def moments(text):
-    """Without times of day."""
-    return re.sub(r"T?\d\d:?\d\d(:?\d\d)?Z|\b\d\d:\d\d\b", "TIME", text)
+    """Without dates and times of day."""
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:?\d\d:?\d\dZ|\d{4}-\d\d-\d\d \d\d:\d\d\b", "TIME", text)
