@@ -206,10 +206,10 @@ class App:
             return False
         report = self._run(self._context(spec), engine.Scope(ids=ids), None)
         first = reports[spec.name]
-        written = {key: first.written.get(key, 0) + report.written.get(key, 0) for key in {*first.written, *report.written}}
         reports[spec.name] = replace(
             first,
-            written=written,
+            written=_sums(first.written, report.written),
+            shortfalls=_sums(first.shortfalls, report.shortfalls),
             finished_at=report.finished_at,
             failed=report.failed,
             inbox_open=report.inbox_open,
@@ -360,3 +360,7 @@ def _orientation(spec: PairSpec, referenced: PairSpec) -> Mapping[Side, Side]:
     if spec.left.system == referenced.right.system and spec.left.system != referenced.left.system:
         return {Side.LEFT: Side.RIGHT, Side.RIGHT: Side.LEFT}
     return {Side.LEFT: Side.LEFT, Side.RIGHT: Side.RIGHT}
+
+
+def _sums(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + two.get(key, 0) for key in {*one, *two}}

@@ -314,6 +314,14 @@ def _intent_line(intent: Intent, names: Mapping[str | None, str]) -> ActionLine:
         label=intent.label,
         id=intent.result or intent.record,
         diffs=diffs if intent.op is not Op.DELETE else (),
-        why=intent.error or "; ".join(sorted(set(intent.whys.values()))),
+        why=_why(intent),
         outcome=outcome,
     )
+
+
+def _why(intent: Intent) -> str:
+    """Why it was written; then what its system did not store of it, or what went wrong instead."""
+    whys = "; ".join(sorted(set(intent.whys.values())))
+    if intent.state is not IntentState.DONE:
+        return intent.error or whys
+    return "; ".join(filter(None, (whys, intent.error)))

@@ -26,7 +26,7 @@ from syncengine.engine.report import (
     RunReport,
     StatusReport,
 )
-from syncengine.engine.words import DONE, INTERRUPTED, OUTCOMES, WAITS, counts, names
+from syncengine.engine.words import DONE, INTERRUPTED, OUTCOMES, WAITS, counts, fields_by_side, names
 from syncengine.wording import harmless
 
 _KIND_STYLE = {"create": Style.GOOD, "restore": Style.GOOD, "archive": Style.GONE, "delete": Style.GONE}
@@ -126,6 +126,11 @@ def _notes(notes: Iterable[str]) -> Iterator[Line]:
         yield [(f"{INDENT}note     ", Style.FAINT), harmless(note)]
 
 
+def _short(numbers: object, called: Mapping[str, str]) -> Iterator[Line]:
+    if isinstance(numbers, Mapping) and numbers:
+        yield [f"{INDENT}short    ", (fields_by_side(numbers, called), Style.CAUTION)]
+
+
 def run(report: RunReport) -> Iterator[Line]:
     """What a run did, and what is left to do."""
     called = names(report.left, report.right)
@@ -135,6 +140,7 @@ def run(report: RunReport) -> Iterator[Line]:
     alone = {f"{side}.{_ALONE}": buckets.get(_ALONE, 0) for side, buckets in report.buckets.items()}
     if any(alone.values()):
         yield [f"{INDENT}skipped  ", counts(alone, called, {_ALONE: "left alone"})]
+    yield from _short(report.shortfalls, called)
     waiting = [counted(number, *WAITS.get(reason, (reason, reason))) for reason, number in report.pending.items() if number]
     if waiting:
         yield [f"{INDENT}waiting  ", (joined(waiting), Style.CAUTION)]
@@ -209,6 +215,10 @@ def detail(detail: RunDetail, called: Mapping[str, str]) -> Iterator[Line]:
         yield from action(entry, called)
     if not detail.actions:
         yield [f"{INDENT}nothing was written"]
+    report = line.report or {}
+    yield from _short(report.get("shortfalls"), called)
+    notes = report.get("notes")
+    yield from _notes(notes if isinstance(notes, list) else ())
 
 
 def conflicts(entries: Iterable[InboxEntry]) -> Table:

@@ -14,6 +14,7 @@ from enum import Enum
 from syncengine.connector import Fields, Native
 from syncengine.core.merge import Half
 from syncengine.core.model import Side
+from syncengine.core.values import Shortfall
 
 
 class Op(Enum):
@@ -141,7 +142,8 @@ class Decision:
 
     `bases` are shadow entries that move with no write. `state` is the link state to reach once the writes are done (None:
     as it is). `waits` and `buckets` are per side, for sides whose record exists. `hold` leaves everything as it is.
-    `skipped` tells why the records are left alone, where they are.
+    `skipped` tells why the records are left alone, where they are. `shortfalls` are fields, by their shared name, of which a
+    side is seen now not to have stored all that it was sent.
     """
 
     link: int | None
@@ -158,6 +160,7 @@ class Decision:
     key: str | None = None
     hold: bool = False
     skipped: str = ""
+    shortfalls: tuple[tuple[Side, str, Shortfall], ...] = ()
 
     def half(self, side: Side) -> Half:
         return self.left if side is Side.LEFT else self.right

@@ -16,7 +16,7 @@ from enum import Enum
 from syncengine.connector import ABSENT, Fields, Native
 from syncengine.core.mapping import FieldRule, Locate, Resolve, Unmappable, Unresolved
 from syncengine.core.model import Policy, Side
-from syncengine.core.values import Reference, Value, is_lossy_image
+from syncengine.core.values import Reference, Shortfall, Value, is_lossy_image, shortfall
 
 
 # Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
@@ -94,7 +94,7 @@ class FieldResult:
     What becomes of one field: `writes` are native values per target side.
 
     `losers` are the sides whose value, changed since its shadow, is about to be overwritten. `quiet` are the sides whose
-    shadow moves to what they hold now without any change in meaning (noise, re-formatting).
+    shadow moves to what they hold now without any change in meaning (noise, re-formatting); `short` tells what of them was lost.
     """
 
     rule: FieldRule
@@ -102,6 +102,7 @@ class FieldResult:
     writes: Mapping[Side, Native] = field(default_factory=dict)
     losers: tuple[Side, ...] = ()
     quiet: tuple[Side, ...] = ()
+    short: tuple[tuple[Side, Shortfall], ...] = ()
     why: str = ""
 
 
@@ -116,6 +117,7 @@ class _Look:
     changed: bool
     moved: bool  # the native text differs from the shadow without a change in meaning
     blocked: str
+    short: Shortfall | None = None
 
 
 def _look(rule: FieldRule, side: Side, half: Half, resolve: Resolve) -> _Look:
@@ -145,7 +147,7 @@ def _look(rule: FieldRule, side: Side, half: Half, resolve: Resolve) -> _Look:
     if rule.same(value, base_value):
         return _Look(value, True, False, True, "")
     if is_noise(rule, side, half, base_value, value):
-        return _Look(value, True, False, True, "")
+        return _Look(value, True, False, True, "", shortfall(rule, base_value, value))
     return _Look(value, True, True, False, "")
 
 
@@ -182,10 +184,11 @@ def merge_field(
     looks = {side: _look(rule, side, half, resolve) for side, half in halves.items()}
     one, two = looks[Side.LEFT], looks[Side.RIGHT]
     quiet = tuple(side for side in Side if looks[side].moved)
+    short = tuple((side, lack) for side in quiet if (lack := looks[side].short) is not None)
     has_base = one.has_base and two.has_base
     outdated = _outdated(looks) if rule.references is not None and has_base else None
     if has_base and not one.changed and not two.changed and outdated is None:
-        return FieldResult(rule=rule, verdict=Verdict.SAME, quiet=quiet)
+        return FieldResult(rule=rule, verdict=Verdict.SAME, quiet=quiet, short=short)
     for side in Side:
         if looks[side].blocked:
             return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{side.value}: {looks[side].blocked}")
@@ -195,7 +198,8 @@ def merge_field(
     def travel(source: Side, why: str, *, contested: bool = False) -> FieldResult:
         target = source.other
         if not rule.writable(target):
-            return FieldResult(rule=rule, verdict=Verdict.KEPT, quiet=quiet, why=f"{target.value} is not written in this field")
+            why = f"{target.value} is not written in this field"
+            return FieldResult(rule=rule, verdict=Verdict.KEPT, quiet=quiet, short=short, why=why)
         value = looks[source].value
         if _unresolved(value):
             return FieldResult(
@@ -210,7 +214,9 @@ def merge_field(
         except Unmappable as problem:
             return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{target.value}: {problem}")
         losers = (target,) if contested and not rule.blank(looks[target].value) else ()
-        return FieldResult(rule=rule, verdict=Verdict.TRAVELS, writes={target: native}, losers=losers, quiet=quiet, why=why)
+        return FieldResult(
+            rule=rule, verdict=Verdict.TRAVELS, writes={target: native}, losers=losers, quiet=quiet, short=short, why=why
+        )
 
     if outdated is not None and not one.changed and not two.changed:
         return travel(outdated.other, f"the record that the {outdated.value} points to was made anew")
@@ -218,7 +224,8 @@ def merge_field(
         source = Side.LEFT if one.changed else Side.RIGHT
         if rule.writable(source.other):
             return travel(source, f"changed on the {source.value}", contested=_apart(rule, halves, looks, source, resolve))
-        return FieldResult(rule=rule, verdict=Verdict.KEPT, quiet=quiet, why="its own edit stays until the source changes")
+        why = "its own edit stays until the source changes"
+        return FieldResult(rule=rule, verdict=Verdict.KEPT, quiet=quiet, short=short, why=why)
     if not has_base and rule.blank(one.value) != rule.blank(two.value):
         source = Side.RIGHT if rule.blank(one.value) else Side.LEFT
         return travel(source, "filled from the other side")

@@ -96,6 +96,9 @@ def _merge(
         losses=tuple(loss for result in results for loss in _losses(result, halves)),
         waits=dict.fromkeys(Side, waits) if waits is not None else {},
         buckets={side: _bucket(side, writes, results, waits, is_new=link is None) for side in Side},
+        shortfalls=tuple(
+            (side, result.rule.name, lack) for result in results for side, lack in result.short if side not in result.writes
+        ),
     )
 
 

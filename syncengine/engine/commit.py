@@ -17,7 +17,8 @@ from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.read import match_key
 from syncengine.engine.settle import Settling
-from syncengine.engine.shadows import print_of, set_fields, store_blanks, store_write
+from syncengine.engine.shadows import print_of, set_fields, shortfalls, store_blanks, store_write
+from syncengine.engine.words import lacking
 from syncengine.engine.work import Work
 from syncengine.errors import RecordError
 from syncengine.store.journal import AtticValue, Intent, IntentState
@@ -143,10 +144,10 @@ class Commit:
         write = work.todo.pop(0)
         context = self._context
         now = context.ports.clock.now()
-        self._closures.append((work.intent, IntentState.DONE, now, outcome.id, None))
         context.written[f"{write.side.value}.{write.op.value}"] += 1
         assert work.link is not None
         link = work.link
+        short = ""
         match write.op:
             case Op.ARCHIVE | Op.DELETE:
                 self._store.records.forget(self._pair, write.side, [outcome.id])
@@ -157,7 +158,7 @@ class Commit:
                 link.state = LinkState.LIVE
                 work.trouble(Wait.DEFERRED, "restored; its values are merged next", Bucket.SENT)
             case Op.CREATE:
-                self._created(work, write, outcome, link, taken)
+                short = self._created(work, write, outcome, link, taken)
             case Op.UPDATE:
                 half, stored = work.decision.half(write.side), link.side(write.side)
                 conditional = context.remotes[write.side].capabilities.conditional_writes
@@ -171,10 +172,20 @@ class Commit:
                 is_ours = conditional or not (self._deltas(write) & stored.unconfirmed)
                 stored.version = outcome.version if is_ours else None
                 self._held(work, write, outcome, half.now or {})
+                short = self._short(work, write, outcome)
             case Op.IDENTIFY:
                 raise AssertionError("unreachable")
+        self._closures.append((work.intent, IntentState.DONE, now, outcome.id, short or None))
 
-    def _created(self, work: Work, write: Write, outcome: Written, link: Link, taken: Collection[str]) -> None:
+    def _short(self, work: Work, write: Write, outcome: Written) -> str:
+        """Report what the system did not store of a write; returns it for the journal."""
+        lacks = list(shortfalls(self._context.rule, write, outcome.record, self._context.resolver.resolve))
+        for name, lack in lacks:
+            self._context.tell_shortfall(write.side, work.decision.label, name, lack)
+        return "; ".join(lacking(name, lack) for name, lack in lacks)
+
+    def _created(self, work: Work, write: Write, outcome: Written, link: Link, taken: Collection[str]) -> str:
+        """Returns what the system did not store of it, for the journal."""
         side = write.side
         if outcome.id in taken and self._store.staging.is_gone(side, outcome.id) and self.vacate(side, outcome.id):
             taken = ()
@@ -183,7 +194,7 @@ class Commit:
             work.asks.append(Ask(kind=AskKind.DUPLICATE, field=None, why=why))
             self._void(work)
             work.trouble(Wait.AMBIGUOUS, why, Bucket.AMBIGUOUS)
-            return
+            return ""
         if self.settling.may_be_dead and self._store.links.dead_of(self._pair, side, outcome.id):
             self.vacate(side, outcome.id)
         link.replace(side, LinkSide(id=outcome.id, version=outcome.version))
@@ -195,11 +206,12 @@ class Commit:
             work.asks.append(Ask(kind=AskKind.MET, field=None, why=why))
             work.trouble(Wait.DEFERRED, why, Bucket.LINKED)
             self._store.records.put(self._pair, side, [(outcome.id, None, work.decision.key)])
-            return
+            return ""
         link.side(side.other).shadow = {}
         store_write(self._context.rule, link, write, outcome.record)
         store_blanks(self._context.rule, link, side, work.now.get(side.other, {}), outcome.record)
         self._held(work, write, outcome, {})
+        return self._short(work, write, outcome)
 
     def vacate(self, side: Side, id_: str) -> bool:
         """

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import Bucket
 from syncengine.core.mapping import PairRule
 from syncengine.core.merge import Half
 from syncengine.core.model import Side
+from syncengine.core.values import Shortfall
 from syncengine.engine.ports import Clock, Executor, Tokens
 from syncengine.engine.remote import Remote
+from syncengine.engine.words import fell_short, names
 from syncengine.store.leases import Lease
 from syncengine.store.runs import PairState
 from syncengine.store.staging import Staged
 from syncengine.store.store import Store
+
+_TOLD_SHORTFALLS: Final = 20
+"""A column that is too narrow cuts a value of every record: names enough to find it, and the rest as a number."""
 
 
 class Progress(Protocol):
@@ -167,7 +172,7 @@ class Context:
     One run. `number` is 0 in a plan, which is not stored; `lease` is None there too.
 
     `sharing`: per side, the names of other pairs that write to the same resource, with the side it is to them. `notes_to_set` are
-    remembered once the run went through.
+    remembered once the run went through. `shortfalls`: values that a system did not store as they were sent, by side and field.
     """
 
     store: Store
@@ -188,10 +193,23 @@ class Context:
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     notes_to_set: dict[str, str] = field(default_factory=dict)
+    shortfalls: Counter[str] = field(default_factory=Counter)
 
     def told_skips(self) -> list[str]:
         """Why records were left alone, with how many."""
         return [f"{count} left alone: {why}" for why, count in sorted(self.skips.items())]
+
+    def tell_shortfall(self, side: Side, label: str, name: str, lack: Shortfall) -> None:
+        """Count a value that a system did not store as it was sent; the first ones of a run are told by name."""
+        self.shortfalls[f"{side.value}.{name}"] += 1
+        if self.shortfalls.total() <= _TOLD_SHORTFALLS:
+            left, right = (str(self.remotes[each].end) for each in Side)
+            self.notes.append(fell_short(names(left, right)[side.value], label, name, lack))
+
+    def told_shortfalls(self) -> list[str]:
+        """How many more there were than were told by name."""
+        more = self.shortfalls.total() - _TOLD_SHORTFALLS
+        return [f"{more:,} more values were not stored as they were sent"] if more > 0 else []
 
     @property
     def held_lease(self) -> Lease:

@@ -12,7 +12,7 @@ from syncengine.connector import Fields
 from syncengine.core.decision import Ask, AskKind, LinkState, Op, Wait, Write
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
-from syncengine.engine.shadows import store_write
+from syncengine.engine.shadows import shortfalls, store_write
 from syncengine.store.journal import Intent, IntentState
 from syncengine.store.links import Link, LinkSide
 from syncengine.store.records import Pending
@@ -102,6 +102,8 @@ class Ends:
             if not met and intent.op is not Op.RESTORE:
                 write = Write(op=intent.op, side=intent.side, id=id_, fields=intent.payload, source=intent.source)
                 store_write(self._context.rule, link, write, stored)
+                for name, lack in shortfalls(self._context.rule, write, stored, self._context.resolver.resolve):
+                    self._context.tell_shortfall(intent.side, intent.label, name, lack)
             self._store.links.save([link])
             self._remember(link)
         self._reread(link)

@@ -134,7 +134,8 @@ class PlanReport:
 class RunReport:
     """
     What a run did. Per side, `read` equals the sum of `buckets`. `written`: `right.create` and the like -> number.
-    `pending`: records that are not settled, by reason.
+    `pending`: records that are not settled, by reason. `shortfalls`: `right.name` and the like -> how many values of that field a
+    system did not store as they were sent; `notes` tells of which records.
     """
 
     run: int
@@ -155,6 +156,7 @@ class RunReport:
     error: str = ""
     exit: Exit = Exit.DONE
     notes: tuple[str, ...] = ()
+    shortfalls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

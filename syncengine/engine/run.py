@@ -356,7 +356,8 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         approval=approval,
         error=error,
         exit=code,
-        notes=(*context.rule.drift, *context.notes, *context.told_skips()),
+        notes=(*context.rule.drift, *context.notes, *context.told_shortfalls(), *context.told_skips()),
+        shortfalls=dict(context.shortfalls),
     )
 
 
@@ -374,6 +375,7 @@ def document(report: RunReport) -> dict[str, Any]:
         "approval": report.approval,
         "error": report.error,
         "notes": list(report.notes),
+        "shortfalls": dict(report.shortfalls),
     }
 
 

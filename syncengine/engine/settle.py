@@ -161,6 +161,10 @@ class Settling:
             return True
         if finished and decision.state is not None:
             link.state = decision.state
+        if finished and link.state is not LinkState.SUSPENDED:
+            # The shadows move below to what the systems hold, so that it is told once.
+            for side, name, lack in decision.shortfalls:
+                self._context.tell_shortfall(side, decision.label, name, lack)
         merged = finished and all(decision.half(side).now is not None for side in Side)
         for side in Side:
             stored, half = link.side(side), decision.half(side)

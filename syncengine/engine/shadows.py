@@ -5,13 +5,15 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from syncengine.connector import ABSENT, Fields, FieldType, Native
 from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import Op, Write
-from syncengine.core.mapping import PairRule, Unmappable
+from syncengine.core.mapping import PairRule, Resolve, Unmappable
+from syncengine.core.merge import identical
 from syncengine.core.model import Side
+from syncengine.core.values import Lack, Shortfall, shortfall
 from syncengine.store.links import Link
 
 
@@ -49,6 +51,30 @@ def store_write(rule: PairRule, link: Link, write: Write, stored: Fields | None)
     source.shadow.update(write.source)
     if source.unconfirmed:
         source.unconfirmed -= set(write.source)
+
+
+def shortfalls(rule: PairRule, write: Write, stored: Fields | None, resolve: Resolve) -> Iterator[tuple[str, Shortfall]]:
+    """What of a write its system did not store, as its own answer says: the fields, by their shared name."""
+    if stored is None:
+        return
+    side = write.side
+    for name, sent in write.fields.items():
+        now = stored.get(name, sent)
+        if now is ABSENT or identical(now, sent):
+            continue
+        field_rule = next((each for each in rule.fields if each.native(side) == name), None)
+        if field_rule is None or (write.op is Op.UPDATE and field_rule.native(side.other) not in write.source):
+            continue  # a constant, or a value that is only parked here
+        try:
+            meant = field_rule.canonical(side, sent, resolve)
+        except Unmappable:
+            continue  # it was written for people to read, not to be read back
+        try:
+            lack = shortfall(field_rule, meant, field_rule.canonical(side, now, resolve))
+        except Unmappable:
+            lack = Shortfall(lack=Lack.OTHER)
+        if lack is not None:
+            yield field_rule.name, lack
 
 
 def store_blanks(rule: PairRule, link: Link, side: Side, source: Fields, stored: Fields | None) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from syncengine.core.values import Lack, Shortfall
 from syncengine.engine.report import Exit
-from syncengine.engine.text import plain
+from syncengine.engine.text import counted, plain
 
 DONE = {
     "create": "created",
@@ -66,6 +67,38 @@ def names(left: str, right: str) -> Mapping[str, str]:
     """What people call the sides: the systems, unless both ends are in the same one."""
     systems = {"left": left.partition(".")[0], "right": right.partition(".")[0]}
     return {"left": left, "right": right} if systems["left"] == systems["right"] else systems
+
+
+def lacking(field: str, lack: Shortfall, whose: str = "") -> str:
+    """`cut first_name of ada@example.com from 300 to 255 characters`; it quotes no value."""
+    of = f"{plain(field)} of {plain(whose)}" if whose else plain(field)
+    match lack.lack:
+        case Lack.CUT:
+            return f"cut {of} from {lack.sent:,} to {counted(lack.kept, 'character')}"
+        case Lack.ROUNDED if lack.kept < lack.sent:
+            return f"rounded {of} from {lack.sent} to {counted(lack.kept, 'decimal place')}"
+        case Lack.ROUNDED:
+            return f"rounded {of}"
+        case Lack.MEMBERS:
+            return f"kept {lack.kept} of {counted(lack.sent, 'member')} of {of}"
+        case Lack.NOTHING:
+            return f"stored nothing in {of}"
+        case Lack.OTHER:
+            return f"stored something else in {of} than it was sent"
+
+
+def fell_short(called: str, label: str, field: str, lack: Shortfall) -> str:
+    """What a system, called so, did not store of what it was sent."""
+    return f"{plain(called)} {lacking(field, lack, label or '(no name)')}"
+
+
+def fields_by_side(numbers: Mapping[str, int], called: Mapping[str, str]) -> str:
+    """`office: first_name 2, price 1` of numbers like `right.first_name`, whose field may hold dots."""
+    sides: dict[str, list[str]] = {}
+    for name, number in sorted(numbers.items()):
+        side, _, field = name.partition(".")
+        sides.setdefault(plain(called.get(side, side)), []).append(f"{plain(field)} {number:,}")
+    return "; ".join(f"{side}: {', '.join(fields)}" for side, fields in sorted(sides.items()))
 
 
 def counts(numbers: Mapping[str, int], called: Mapping[str, str], words: Mapping[str, str]) -> str:

@@ -45,6 +45,32 @@ def test_an_edit_travels_field_by_field_and_is_shown_so(desk, here):
     assert '  crm <- office  ada@example.com  phone  "+1 555 0100" -> "+1 555 0199"' in log
 
 
+def test_a_value_that_a_system_cuts_is_told_by_the_run_that_wrote_it_and_by_the_log_and_never_again(desk, here):
+    office = desk.folder / "office.json"
+    told = json.loads(office.read_text())
+    told["resources"]["people"]["manners"] = {"normalise": {"given_name": "truncate 12"}}
+    office.write_text(json.dumps(told))
+    here("sync")
+    desk.edit("crm", "ada@example.com", first_name="Augusta Ada King, Countess")
+    code, done, _ = here("sync")
+    assert code == 0
+    assert done.splitlines()[3:6] == [
+        "  written  office: 1 updated",
+        "  short    office: first_name 1",
+        "  note     office cut first_name of ada@example.com from 26 to 12 characters",
+    ]
+    code, log, _ = here("log", "2")
+    first, *rest = log.splitlines()[1:]
+    assert first.endswith("(changed on the left; cut first_name from 26 to 12 characters)")
+    assert rest == done.splitlines()[4:6]
+    report = json.loads(here("log", "2", "--json")[1])["report"]
+    assert report["shortfalls"] == {"right.first_name": 1}
+    assert "Countess" not in json.dumps(report)
+
+    (again,) = json.loads(here("sync", "--json")[1])["pairs"]
+    assert (again["written"], again["notes"], again["shortfalls"]) == ({}, [], {})
+
+
 def test_a_conflict_is_listed_shown_and_answered(desk, here):
     here("sync")
     desk.edit("crm", "ada@example.com", phone="1")
@@ -107,7 +133,7 @@ def test_one_record_can_be_synced_alone(desk, here):
 KEYS = {
     "plan": "pair left right read counts conflicts refused approval forecast notes exit actions",
     "sync": "run pair left right started_at finished_at read buckets written failed inbox_open quarantined pending "
-    "refused approval error exit notes",
+    "refused approval error exit notes shortfalls",
 }
 
 

@@ -219,11 +219,13 @@ def test_a_run_that_did_not_finish_says_what_is_left():
         error="office: the connection was lost",
         exit=Exit.FAILED,
         notes=("stopped on request",),
+        shortfalls={"right.price": 1, "right.first.name": 1200, "left.phone": 2},
     )
     assert [written(line) for line in render.run(report)] == [
         "  read     crm 3",
         "  written  office: 1 updated",
         "  skipped  crm: 1 left alone",
+        "  short    crm: phone 2; office: first.name 1,200, price 1",
         "  waiting  1 conflict, 2 in quarantine",
         "  inbox    1 question: syncengine conflicts list",
         "  parked   2 records: syncengine quarantine list",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from syncengine.connector import FieldType
 from syncengine.core.model import Side
-from syncengine.core.values import Reference, is_lossy_image, is_truncation
+from syncengine.core.values import Lack, Reference, Shortfall, is_lossy_image, shortfall
 from tests.support.pairs import aware, kind, read, rule_of, texts
 
 T = FieldType
@@ -215,13 +215,42 @@ EDITS = [
 @pytest.mark.parametrize(("field", "sent", "now", "lost"), IMAGES)
 def test_what_a_system_may_have_stored_is_an_image_and_real_loss_is_told_apart(field, sent, now, lost):
     assert is_lossy_image(field, sent, now)
-    assert is_truncation(field, sent, now) is lost
+    assert (shortfall(field, sent, now) is not None) is lost
 
 
 @pytest.mark.parametrize(("field", "sent", "now"), EDITS)
 def test_anything_else_is_an_edit(field, sent, now):
     assert not is_lossy_image(field, sent, now)
-    assert not is_truncation(field, sent, now)
+    assert shortfall(field, sent, now) is not None
+
+
+SHORTFALLS = [
+    (rule(T.TEXT), LONG, LONG[:255], Shortfall(lack=Lack.CUT, sent=300, kept=255)),
+    (rule(T.TEXT), "  Ann Lee ", "ann", Shortfall(lack=Lack.CUT, sent=10, kept=3)),
+    (rule(T.EMAIL), "ann@example.org", "ann@example", Shortfall(lack=Lack.CUT, sent=15, kept=11)),
+    (rule(T.PHONE), "+1 312 555 0100", "+1 312 555", Shortfall(lack=Lack.CUT, sent=15, kept=10)),
+    (rule(T.PHONE), "+1 312 555 0100", "ask Ann", Shortfall(lack=Lack.OTHER)),
+    (rule(T.CHOICE), "Won", "Lost", Shortfall(lack=Lack.OTHER)),
+    (rule(T.DECIMAL), Decimal("1.2345"), Decimal("1.23"), Shortfall(lack=Lack.ROUNDED, sent=4, kept=2)),
+    (rule(T.DECIMAL), Decimal("1.2345"), 1, Shortfall(lack=Lack.ROUNDED, sent=4, kept=0)),
+    (rule(T.INTEGER), 12345678901234567890, 12345678901234567000, Shortfall(lack=Lack.ROUNDED)),
+    (rule(T.INTEGER), 5, 6, Shortfall(lack=Lack.OTHER)),
+    (rule(T.BOOLEAN), True, False, Shortfall(lack=Lack.OTHER)),
+    (rule(T.SET), ("a", "b", "C"), ("c", "x"), Shortfall(lack=Lack.MEMBERS, sent=3, kept=1)),
+    (rule(T.SET), ("a",), ("b",), Shortfall(lack=Lack.OTHER)),
+    (rule(T.SET), ("a",), ("a", "b"), None),
+    (rule(T.SET), ("a",), (), Shortfall(lack=Lack.NOTHING)),
+    (rule(T.LIST), ("a", "b"), ("a",), Shortfall(lack=Lack.OTHER)),
+    (rule(T.JSON), "[1,2]", "[1]", Shortfall(lack=Lack.OTHER)),
+    (rule(T.TEXT), "Ann", " ", Shortfall(lack=Lack.NOTHING)),
+    (rule(T.TEXT), None, "Unknown", Shortfall(lack=Lack.OTHER)),
+    (rule(T.DATE), date(2026, 1, 1), date(2026, 1, 2), Shortfall(lack=Lack.OTHER)),
+]
+
+
+@pytest.mark.parametrize(("field", "sent", "now", "lacking"), SHORTFALLS)
+def test_a_shortfall_says_what_is_lacking_and_quotes_nothing(field, sent, now, lacking):
+    assert shortfall(field, sent, now) == lacking
 
 
 @pytest.mark.parametrize("type_", T)
@@ -231,7 +260,7 @@ def test_a_value_is_a_lossless_image_of_itself_and_nothing_is_never_an_image_of_
     field = REFERENCES if type_ is T.REFERENCE else rule(type_)
     value = data.draw(VALUES[type_])
     assert is_lossy_image(field, value, value)
-    assert not is_truncation(field, value, value)
+    assert shortfall(field, value, value) is None
     if not field.blank(value):
         assert not is_lossy_image(field, value, None)
 
@@ -242,6 +271,8 @@ def test_text_cut_anywhere_is_an_image_unless_nothing_is_left(text, length):
     field = rule(T.TEXT)
     cut = text[:length]
     assert is_lossy_image(field, text, cut) or field.blank(cut)
+    lack = shortfall(field, text, cut)
+    assert lack is None or lack.lack in (Lack.CUT, Lack.NOTHING)
 
 
 @pytest.mark.parametrize("blank", [None, "", " ", "\u200b", "\u00a0", ()])

@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from syncengine.core.unmappable import Unmappable, Unresolved, UnresolvedKey
 from syncengine.core.values.base import Reference, Value
-from syncengine.core.values.image import is_lossy_image, is_truncation
+from syncengine.core.values.image import is_lossy_image
+from syncengine.core.values.shortfall import Lack, Shortfall, shortfall
 from syncengine.core.values.text import is_blank
 
-__all__ = ["Reference", "Unmappable", "Unresolved", "UnresolvedKey", "Value", "is_blank", "is_lossy_image", "is_truncation"]
+__all__ = [
+    "Lack",
+    "Reference",
+    "Shortfall",
+    "Unmappable",
+    "Unresolved",
+    "UnresolvedKey",
+    "Value",
+    "is_blank",
+    "is_lossy_image",
+    "shortfall",
+]

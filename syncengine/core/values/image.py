@@ -1,8 +1,8 @@
 """
 What a system made of the value it was sent. Pure.
 
-Systems trim, fold case, round and cut. A value that is such an image of what was sent is noise, not an edit; where it
-holds less than was sent, that is real loss and worth a report.
+Systems trim, fold case, round and cut. A value that is such an image of what was sent is noise, not an edit; what is lost
+by it, `shortfall` tells.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def is_lossy_image(rule: Rule, sent: Value, now: Value) -> bool:
         case bool(), _:
             return False
         case Decimal() | int(), Decimal() | int():
-            return _is_rounded(Decimal(sent), Decimal(now))
+            return is_rounded(Decimal(sent), Decimal(now))
         case datetime(), datetime():
             return _is_same_moment(rule, sent, now)
         case tuple(), tuple():
@@ -62,16 +62,8 @@ def is_lossy_image(rule: Rule, sent: Value, now: Value) -> bool:
             return False
 
 
-def is_truncation(rule: Rule, sent: Value, now: Value) -> bool:
-    """Whether `now` is an image of `sent` that has lost something: text cut off, digits rounded away."""
-    if not is_lossy_image(rule, sent, now) or is_blank(sent) or rule.comparable(sent) == rule.comparable(now):
-        return False
-    if isinstance(sent, str) and isinstance(now, str):
-        return rule.type is not FieldType.PHONE and _simple(sent) != _simple(now)
-    return isinstance(sent, Decimal | int)
-
-
-def _simple(text: str) -> str:
+def simple(text: str) -> str:
+    """Text as systems tell it apart at the least: blanks, case and compatible characters folded."""
     try:
         return text_key(normalize("NFKC", text)) or ""
     except Unmappable:
@@ -82,16 +74,18 @@ def _is_text_image(rule: Rule, sent: str, now: str) -> bool:
     if rule.type is FieldType.JSON:
         return False
     if rule.type is FieldType.PHONE:
-        before, after = _digits(sent), _digits(now)
+        before, after = digits(sent), digits(now)
         return before == after or (len(after) >= _SHORTEST_NATIONAL_NUMBER and before.endswith(after.lstrip("0")))
-    return _simple(sent).startswith(_simple(now)) or sent.startswith(now)
+    return simple(sent).startswith(simple(now)) or sent.startswith(now)
 
 
-def _digits(text: str) -> str:
+def digits(text: str) -> str:
+    """The digits of a phone number."""
     return "".join(character for character in text if character.isdecimal())
 
 
-def _is_rounded(sent: Decimal, now: Decimal) -> bool:
+def is_rounded(sent: Decimal, now: Decimal) -> bool:
+    """Whether a number is what another one becomes with fewer digits."""
     if Decimal(repr(float(sent))) == now:
         return True
     # The places that were stored count: 4.00 is what 3.996 becomes, and not what 3.5 does.
@@ -113,8 +107,8 @@ def _wall(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def _is_group_image(rule: Rule, sent: tuple[Value, ...], now: tuple[Value, ...]) -> bool:
-    before = [_simple(str(member)) for member in sent]
-    after = [_simple(str(member)) for member in now]
+    before = [simple(str(member)) for member in sent]
+    after = [simple(str(member)) for member in now]
     if rule.type is FieldType.SET:
         return set(before) == set(after)
     return rule.type is FieldType.LIST and before == after
