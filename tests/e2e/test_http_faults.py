@@ -28,6 +28,8 @@ from tests.support.proxy import (
     retyped,
     say,
     stall,
+    swapped,
+    twice,
 )
 from tests.support.records import CONTACTS, Shop, people
 
@@ -147,10 +149,13 @@ REFUSALS: dict[str, Spoiler] = {
     "405": refuse("405 Method Not Allowed"),
     "409": refuse("409 Conflict"),
     "410": refuse("410 Gone"),
+    "412": refuse("412 Precondition Failed"),
     "413": refuse("413 Too Large"),
     "415": refuse("415 Unsupported Media Type"),
     "418": refuse("418 Teapot"),
     "422": refuse("422 Unprocessable"),
+    "428": refuse("428 Precondition Required"),
+    "431": refuse("431 Request Header Fields Too Large"),
     "451": refuse("451 Unavailable For Legal Reasons"),
 }
 """The system has decided: nothing was done."""
@@ -233,6 +238,25 @@ def test_an_empty_answer_is_an_answer_to_an_update_and_none_to_a_create(line: Li
     assert report.exit is Exit.PARTIAL, report
     assert report.pending == {"in_doubt": 1}
     assert report.written == {"right.update": 1, "left.update": 1}
+    line.assert_all_arrives_once()
+
+
+@pytest.mark.parametrize("heard", [0, 1], ids=["the first answer is heard", "the second answer is heard"])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_request_that_arrives_twice_makes_nothing_twice(line: Line, write: str, heard: int) -> None:
+    """A proxy that tries again on its own: the second create is refused as a twin, which says nothing of the first."""
+    line.proxy.spoil(WRITES[write], twice(answer=heard))
+    report = line.run()
+    assert report.exit in (Exit.DONE, Exit.PARTIAL), report
+    line.assert_all_arrives_once()
+
+
+def test_a_create_that_is_answered_with_another_record_is_asked_about_and_links_nothing_wrongly(line: Line) -> None:
+    bob = line.shop.contact("bob@example.com")["id"].encode()
+    line.proxy.spoil(WRITES["create"], swapped(rb'"id": ?"([0-9a-f-]{36})"', bob))
+    report = line.run()
+    assert report.exit is Exit.PARTIAL, report
+    assert line.shop.contact("bob@example.com")["first_name"] == "Bob"
     line.assert_all_arrives_once()
 
 

@@ -368,6 +368,87 @@ def test_a_connection_is_used_again(serve: Callable[..., LyingServer], connect: 
     assert [client.call(Effect.READ, "GET", "x").json() for _ in range(2)] == [1, 2]
 
 
+def test_a_connection_that_the_server_closed_meanwhile_costs_a_write_no_doubt(
+    serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
+) -> None:
+    """Servers close what is idle; the next write goes out on a new connection, once."""
+    closed = threading.Event()
+
+    def last_words(connection: socket.socket) -> None:
+        answer(b"1")(connection)
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        closed.set()
+
+    server = serve(last_words, answer(b"2"))
+    client = connect(server.url)
+    assert client.call(Effect.READ, "GET", "x").json() == 1
+    assert closed.wait(5)
+    assert _call(client, Effect.WRITE) == 2
+    assert sum(b"POST" in request for request in server.received) == 1
+
+
+def test_an_answer_that_comes_too_late_does_not_reach_the_next_call(
+    serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
+) -> None:
+    given_up = threading.Event()
+
+    def too_late(connection: socket.socket) -> None:
+        given_up.wait(5)
+        answer(b'{"of": "the first"}')(connection)
+
+    client = connect(serve(too_late, answer(b'{"of": "the second"}')).url, deadline=0.3)
+    assert type(ask(client, Effect.WRITE)) is OutcomeUnknown
+    given_up.set()
+    assert client.call(Effect.READ, "GET", "x").json() == {"of": "the second"}
+
+
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+
+
+@pytest.mark.parametrize("effect", Effect)
+def test_answers_that_announce_the_answer_are_passed_over(
+    effect: Effect, serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
+) -> None:
+    client = connect(serve(say(INTERIM, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n7")).url)
+    assert _call(client, effect) == 7
+
+
+def test_announcements_without_end_are_no_answer(serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]) -> None:
+    client = connect(serve(drip(b"", INTERIM)).url, deadline=0.3)
+    assert type(ask(client, Effect.READ)) is TransientError
+    assert type(ask(client, Effect.WRITE)) is OutcomeUnknown
+
+
+STRANGE_HEADS = {
+    "two lengths": b"Content-Length: 8\r\nContent-Length: 3\r\n\r\n" + b'{"a": 1}',
+    "a length and chunks": b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n0\r\n\r\n',
+    "a folded header": b'X-A: 1\r\n 2\r\nContent-Length: 8\r\n\r\n{"a": 1}',
+    "a header without a colon": b'Nonsense\r\nContent-Length: 8\r\n\r\n{"a": 1}',
+    "a negative length": b'Content-Length: -8\r\n\r\n{"a": 1}',
+    "2,000 headers": b"".join(b"X-%d: a\r\n" % number for number in range(2000)) + b'Content-Length: 8\r\n\r\n{"a": 1}',
+    "64 kB of headers": b"X-A: " + b"a" * 65_536 + b'\r\nContent-Length: 8\r\n\r\n{"a": 1}',
+}
+
+
+@pytest.mark.parametrize("head", STRANGE_HEADS)
+def test_an_answer_with_a_strange_head_is_understood_or_lost_and_never_something_else(
+    head: str, serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
+) -> None:
+    """Whatever a proxy on the way makes of it, the next call gets its own answer."""
+    client = connect(serve(say(b"HTTP/1.1 200 OK\r\n" + STRANGE_HEADS[head]), answer(b"2")).url, deadline=2.0)
+    with contextlib.suppress(OutcomeUnknown):
+        assert _call(client, Effect.WRITE) == {"a": 1}
+    for _ in range(2):
+        try:
+            assert client.call(Effect.READ, "GET", "x").json() == 2
+            break
+        except TransientError:
+            continue
+    else:
+        pytest.fail("no connection of its own")
+
+
 def test_an_answer_with_more_than_it_announced_does_not_reach_the_next_call(
     serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
 ) -> None:

@@ -244,6 +244,27 @@ def retyped(content_type: str) -> Spoiler:
     return spoiler
 
 
+def twice(*, answer: int) -> Spoiler:
+    """The request arrives twice; the client hears the first (0) or the second (1) answer."""
+
+    def spoiler(connection: socket.socket, forward: Forward) -> None:
+        connection.sendall([forward(), forward()][answer])
+
+    return spoiler
+
+
+def swapped(old: bytes, new: bytes) -> Spoiler:
+    """The true answer with one id in the place of another."""
+
+    def spoiler(connection: socket.socket, forward: Forward) -> None:
+        head, _, body = forward().partition(b"\r\n\r\n")
+        found = re.search(old, body)
+        assert found is not None, body
+        connection.sendall(head + b"\r\n\r\n" + body.replace(found[1], new))
+
+    return spoiler
+
+
 def bomb(megabytes: int) -> Spoiler:
     """A small body that unpacks to a large one."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
