@@ -107,7 +107,7 @@ class Shop:
     """
     `server` is the CRM, on the left; `database` the office, on the right. Both run by `clock`, which only the test moves.
 
-    `options` go into the CRM's system table; `between` is what a person does during each latency fault. Each `sync` is a new App, as each run of the command is a new process.
+    The CRM's clock is `skew` seconds ahead of ours. `options` go into the CRM's system table; `between` is what a person does during each latency fault. Each `sync` is a new App, as each run of the command is a new process.
     """
 
     def __init__(
@@ -122,6 +122,7 @@ class Shop:
         between: Callable[[], None] | None = None,
     ) -> None:
         self.clock = TestClock()
+        self.skew = 0.0
         self.database = database
 
         async def person(seconds: float) -> None:
@@ -149,7 +150,7 @@ class Shop:
         self.server.stop()
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock.now(), UTC)
+        return datetime.fromtimestamp(self.clock.now() + self.skew, UTC)
 
     def configure(self, pairs: str, options: str = "") -> None:
         """Write the config, or write it anew."""
