@@ -66,7 +66,7 @@ class CrmTown(Town):
 
     def sync(self, zygote: Zygote, *, delay: float | None = None) -> dict[str, Any]:
         self.later += DAY if delay is None else MINUTES
-        return zygote.sync_until(self.folder, 0, later=self.later, delay=delay)
+        return zygote.command(self.folder, "sync", "--json", later=self.later, delay=delay)
 
     def sync_until(self, zygote: Zygote, point: int) -> dict[str, Any]:
         self.later += MINUTES

@@ -3,9 +3,10 @@ A process that has everything imported and forks one child for each command, so 
 in the time that a handful would take to start.
 
 One JSON object a line on standard input, one on standard output:
-    {"folder", "arguments", "delay"}   run `syncengine ARGUMENTS` in the folder; kill -9 after `delay` seconds, unless null
-    {"folder", "point", "delay", "later"}  sync in the folder, with a clock that is `later` seconds ahead; the child kills itself at
-                                       its point number `point`; it prints what `sync --json` would, shortened
+    {"folder", "arguments", "delay", "later"}  run `syncengine ARGUMENTS` in the folder, with a clock that is `later` seconds ahead;
+                                       kill -9 after `delay` seconds, unless null
+    {"folder", "point", "later"}       sync in the folder, with such a clock; the child kills itself at its point number `point`; it
+                                       prints what `sync --json` would, shortened
 The answer holds `code` (negative: the signal), `seconds`, `out`, `err` and, for a point, how many `points` were passed.
 """
 
@@ -46,13 +47,13 @@ class Zygote:
         self._process.stdout.close()
         self._process.wait(timeout=30)
 
-    def command(self, folder: Path, *arguments: str, delay: float | None = None) -> dict[str, Any]:
-        """Run `syncengine`, killed after `delay` seconds."""
-        return self._ask({"folder": str(folder), "arguments": list(arguments), "delay": delay})
+    def command(self, folder: Path, *arguments: str, later: float = 0.0, delay: float | None = None) -> dict[str, Any]:
+        """Run `syncengine` with a clock that is ahead, killed after `delay` seconds."""
+        return self._ask({"folder": str(folder), "arguments": list(arguments), "later": later, "delay": delay})
 
-    def sync_until(self, folder: Path, point: int, *, later: float = 0.0, delay: float | None = None) -> dict[str, Any]:
-        """Sync, killed at an exact point (0: none) or after `delay` seconds, with a clock that is ahead."""
-        return self._ask({"folder": str(folder), "point": point, "later": later, "delay": delay})
+    def sync_until(self, folder: Path, point: int, *, later: float = 0.0) -> dict[str, Any]:
+        """Sync with a clock that is ahead, killed at an exact point (0: none)."""
+        return self._ask({"folder": str(folder), "point": point, "later": later})
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -109,7 +110,8 @@ def _child(order: dict[str, Any], folder: Path, streams: list[Path], passed: Pat
         for number, stream in enumerate(streams, 1):
             os.dup2(os.open(stream, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), number)
         os.chdir(folder)
-        code = _sync(order["point"], order.get("later", 0.0), passed) if "point" in order else _command(order["arguments"])
+        _set_ahead(order.get("later", 0.0))
+        code = _sync(order["point"], passed) if "point" in order else _command(order["arguments"])
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - nothing of the parent's may run in the child
         traceback.print_exc()
@@ -117,6 +119,14 @@ def _child(order: dict[str, Any], folder: Path, streams: list[Path], passed: Pat
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _set_ahead(seconds: float) -> None:
+    """Put this process's clock ahead."""
+    from syncengine.engine.ports import SystemClock
+
+    true = SystemClock.now
+    SystemClock.now = lambda clock: true(clock) + seconds  # type: ignore[method-assign]
 
 
 def _command(arguments: list[str]) -> int:
@@ -128,7 +138,7 @@ def _command(arguments: list[str]) -> int:
         return int(leave.code or 0)
 
 
-def _sync(point: int, later: float, passed: Path) -> int:
+def _sync(point: int, passed: Path) -> int:
     """A sync whose points are counted: before and after every commit, and before and after every call to a system."""
     from syncengine.app import App
     from syncengine.config import load
@@ -137,10 +147,6 @@ def _sync(point: int, later: float, passed: Path) -> int:
     from syncengine.engine.report import worst
     from syncengine.registry import Registry
     from syncengine.store.store import Store
-
-    class Ahead(SystemClock):
-        def now(self) -> float:
-            return super().now() + later
 
     numbers = itertools.count(1)
     file = os.open(passed, os.O_WRONLY | os.O_APPEND)
@@ -155,7 +161,7 @@ def _sync(point: int, later: float, passed: Path) -> int:
     watched = {name: replace(plugin, connect=_watched(plugin.connect, reach)) for name, plugin in plugins.items()}
     registry = Registry(plugins=watched)
     config = load(Path("syncengine.toml"), environ=os.environ, registry=registry)
-    ports = Ports(clock=Ahead(), tokens=RandomTokens(), executor=Threads())
+    ports = Ports(clock=SystemClock(), tokens=RandomTokens(), executor=Threads())
     store = Store.open(config.state, now=ports.clock.now(), on_commit=lambda _when: reach())
     with contextlib.closing(App(config, registry, store, ports)) as app:
         reports = app.sync()
