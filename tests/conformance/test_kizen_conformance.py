@@ -12,12 +12,16 @@ from connectors.kizen.connector import Kizen
 from connectors.kizen.hints import HEADER
 from connectors.kizen.options import KizenOptions
 from connectors.kizen.server import RecordsServer
+from connectors.kizen.server.http import Credentials
 from connectors.kizen.server.switches import describe
 from syncengine.connector import Context
 from syncengine.testing.conformance import ConnectorConformance, Waiver, World
 
 SECRET = "a-shared-secret-of-some-length"
 KEY = "an-api-key-of-some-length"
+WHO = Credentials(
+    api_key=KEY, business_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0001", user_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0002"
+)
 
 DOCUMENT: dict[str, Any] = {
     "team": [{"email": "ann@example.com"}, {"email": "bob@example.com"}],
@@ -163,7 +167,7 @@ class PlatformConformance(ConnectorConformance):
     @pytest.fixture
     def server(self):
         switches = {"bulk_delay": 0, **self.switches}
-        with RecordsServer(data=DOCUMENT, switches=switches, page=False) as server:
+        with RecordsServer(data=DOCUMENT, switches=switches, credentials=WHO, page=False) as server:
             for field, tag in itertools.product(("titles", "tags"), ("a", "b", "kit a", "kit b", "kit c")):
                 server.add_option("client_client", field, tag)
             yield server
@@ -211,6 +215,7 @@ THINGS = World(
         "stars": [1, 5],
     },
     rejected={"whole": "no number"},
+    secrets=(KEY, SECRET),
     most_records=12,
 )
 CONTACTS = World(
@@ -219,6 +224,7 @@ CONTACTS = World(
     editable="first_name",
     samples={"email": [], "timezone": ["Europe/Berlin"], "tags": [], "titles": []},
     rejected={"mobile_phone": "no number"},
+    secrets=(KEY, SECRET),
     most_records=12,
 )
 
