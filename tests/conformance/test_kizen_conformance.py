@@ -19,9 +19,7 @@ from syncengine.testing.conformance import ConnectorConformance, Waiver, World
 
 SECRET = "a-shared-secret-of-some-length"
 KEY = "an-api-key-of-some-length"
-WHO = Credentials(
-    api_key=KEY, business_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0001", user_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0002"
-)
+WHO = Credentials(api_key=KEY, business_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0001", user_id="5b5a3c1e-7d1f-4f0e-9a55-3f1d0c7a0002")
 
 DOCUMENT: dict[str, Any] = {
     "team": [{"email": "ann@example.com"}, {"email": "bob@example.com"}],
