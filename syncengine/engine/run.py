@@ -188,7 +188,7 @@ def _survey(context: Context, decider: Decider) -> _Survey:
             items = None
     tally = _tally(
         context,
-        creates=_sum(counts, Op.CREATE),
+        creates=_sum(counts, Op.CREATE) + _sum(counts, Op.RESTORE),
         updates=_sum(counts, Op.UPDATE),
         deletes=_sum(counts, Op.DELETE) + _sum(counts, Op.ARCHIVE),
         linking=counts["link"],

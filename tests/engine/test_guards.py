@@ -100,6 +100,18 @@ def test_a_changed_policy_that_writes_is_named_and_needs_an_approval() -> None:
     bench.assert_quiet()
 
 
+def test_bringing_a_record_back_is_a_write_that_a_changed_config_may_not_make_unasked() -> None:
+    bench, left, right = filled("ada", "bob", deletes=Deletes.PROPAGATE)
+    bench.left.archive(left["ada"])
+    bench.right.edit(right["ada"], name="Edited")
+    bench.spec = replace(bench.spec, conflicts=Policy.LEFT)
+    report = bench.run()
+    assert [(trip.guard, trip.count) for trip in report.refused] == [("config", 1)]
+    assert left["ada"] not in bench.left
+    assert bench.run(approve=report.approval).written == {"left.restore": 1}
+    assert left["ada"] in bench.left
+
+
 def test_a_changed_config_that_writes_nothing_passes_unasked() -> None:
     bench, _, _ = filled("ada")
     bench.spec = replace(bench.spec, conflicts=Policy.LEFT, keyless=Keyless.CREATE)
