@@ -282,7 +282,9 @@ class Commit:
         whole = outcome.record is not None and all(map(stored.__contains__, columns))
         quiet = write.op is Op.CREATE or all(stored.get(name) == before.get(name) for name in columns if name not in write.fields)
         key = match_key(self._context, side, stored) if whole else work.decision.key or work.decision.half(side).key
-        print_ = print_of(self._context.fingerprinter, columns, stored) if whole and quiet else None
+        # A record that was written out of its filter is not settled: the next look at it suspends the link.
+        stays = whole and self._context.rule.in_scope(side, stored)
+        print_ = print_of(self._context.fingerprinter, columns, stored) if quiet and stays else None
         work.prints[side] = (print_, key)
         if whole and write.op is Op.CREATE:
             work.now[side] = {name: stored[name] for name in columns}

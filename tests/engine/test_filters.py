@@ -161,3 +161,20 @@ def test_an_update_that_would_move_the_target_out_of_its_own_filter_still_travel
     assert bench.removals() == 0
     assert len(bench.left) == len(bench.right) == 1
     bench.assert_quiet()
+
+
+@pytest.mark.parametrize("deletes", [Deletes.PROPAGATE, Deletes.ARCHIVE])
+def test_what_our_own_write_moved_out_of_its_filter_may_be_deleted_there_and_stays_here(deletes: Deletes) -> None:
+    filters = {Side.RIGHT: (Condition(field="country", test=Test.IS, value="DE"),)}
+    bench = Bench(people_spec(filters=filters, fields=same_fields(*COUNTRY), deletes=deletes), fields=COUNTRY)
+    left = bench.left.insert(email="ada@example.com", name="Ada", country="DE")
+    bench.sync()
+    right = str(bench.other(Side.LEFT, left))
+    bench.left.edit(left, country="FR")
+    bench.settle()
+    assert bench.link_states() == [LinkState.SUSPENDED]
+    bench.right.remove(right)
+    bench.settle()
+    assert bench.removals() == 0
+    assert len(bench.left) == 1
+    bench.assert_quiet()
