@@ -11,6 +11,7 @@ from syncengine.connector import ABSENT, Capabilities, Fields, Native
 from syncengine.core.creates import CreateField
 from syncengine.core.decision import Ask, AskKind, Bucket, Decision, LinkState, Loss, Op, Wait, Write
 from syncengine.core.detect import Delta, Presence, detect
+from syncengine.core.filters import fields_of
 from syncengine.core.mapping import Locate, PairRule, Resolve, Unmappable, Unresolved
 from syncengine.core.merge import Choice, FieldResult, Half, Pick, Verdict, is_like, merge_field
 from syncengine.core.model import Deletes, Keyless, Side
@@ -334,6 +335,7 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
     source: dict[str, Native] = {}
     whys: dict[str, str] = {}
     late: list[tuple[Wait, str]] = []
+    missing: set[str] = set()
     now, new = half.now or {}, f"new on the {side.value}"
     for each in ground.creates[target]:
         field_rule, name, other_name, needed = each.rule, each.target, each.source, each.needed
@@ -354,15 +356,19 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
             if needed:
                 return waiting(Wait.REFERENCE, why)
             late.append((Wait.REFERENCE, why))
+            missing.add(name)
             continue
         except Unmappable as problem:
             if needed:
                 return waiting(Wait.QUARANTINED, f"{field_rule.name}: {problem}")
             late.append((Wait.BLOCKED, f"{field_rule.name}: {problem}"))
+            missing.add(name)
             continue
         source[other_name] = native
         whys[name] = new
     if not rule.in_scope(target, fields):
+        if missing & fields_of(rule.spec.filters.get(target, ())):
+            return waiting(*late[0])  # what is still to come decides whether it belongs there
         return replace(blank, buckets={side: Bucket.SKIPPED}, skipped=f"would fall outside the {target.value} side's own filter")
     return Decision(
         link=blank.link,

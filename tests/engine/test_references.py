@@ -258,3 +258,20 @@ def test_who_points_to_a_record_of_its_own_pair_that_was_made_anew_points_to_the
     assert new != old
     assert workers.right[str(workers.other(Side.LEFT, bob))]["boss"] == new
     workers.assert_quiet()
+
+
+def test_a_record_waits_while_the_targets_filter_looks_at_a_reference_that_does_not_resolve_yet() -> None:
+    """Nobody can tell yet whether it belongs there: it is not let alone for good."""
+    filters = {Side.RIGHT: (Condition(field="company", test=Test.BLANK, value=False),)}
+    companies = Bench(company_spec(), fields=COMPANIES)
+    workers = Bench(worker_spec(filters=filters), fields=WORKERS, beside=companies)
+    acme = companies.left.insert(title="Acme")
+    ada = workers.left.insert(email="ada@example.com", name="Ada", company=acme)
+    bob = workers.left.insert(email="bob@example.com", name="Bob")
+    assert workers.sync().pending == {"reference": 1}
+    assert len(workers.right) == 0
+    companies.sync()
+    workers.sync()
+    assert workers.other(Side.LEFT, ada) is not None
+    assert workers.other(Side.LEFT, bob) is None
+    workers.assert_quiet()
