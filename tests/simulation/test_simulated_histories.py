@@ -9,9 +9,12 @@ import sys
 
 import pytest
 
-from syncengine.testing.simulate.campaign import run_seeds, table
+from syncengine.testing.simulate.campaign import WORLDS, run_seeds, table
+from syncengine.testing.simulate.chain import draw_setup
 from syncengine.testing.simulate.history import simulate
-from syncengine.testing.simulate.setup import Fault, World
+from syncengine.testing.simulate.reconfigure import KINDS
+from syncengine.testing.simulate.setup import Fault, World, draw_pair
+from syncengine.testing.simulate.tape import Tape
 
 RUNS = {World.QUIET: 150, World.STANDARD: 400, World.HOSTILE: 700}
 """A sample for every push; a million is run by hand: `python -m syncengine.testing.simulate --runs 1000000 --jobs 2`."""
@@ -30,6 +33,24 @@ def test_a_hostile_sample_meets_every_fault_that_there_is() -> None:
     assert {fault.value for fault in Fault} <= met
     assert tally.counts["late arrivals"] > 0
     assert sum(count for name, count in tally.counts.items() if name.startswith("killed: ")) > 100
+
+
+def test_a_hostile_sample_has_chains_of_pairs_and_every_sort_of_change_to_a_config() -> None:
+    tally = run_seeds(World.HOSTILE, range(20_000, 20_250))
+    assert all(tally.counts[f"world: {what}"] > 10 for what in WORLDS)
+    assert all(tally.counts[f"config changed: {kind}"] > 0 for kind in KINDS)
+    assert tally.counts["I17"] > 10
+
+
+def test_a_benign_tape_has_one_pair_and_one_config() -> None:
+    """What was kept before there were chains means what it meant: a decision below four is no more than a number of rounds."""
+    for rounds in range(4):
+        blank = draw_setup(Tape(0, ()), World.HOSTILE)
+        tape = Tape(0, ())
+        draw_pair(tape, World.HOSTILE)
+        setup = draw_setup(Tape(0, [*tape.slots[:-1], rounds]), World.HOSTILE)
+        assert (setup.is_chain, setup.is_changing) == (False, False)
+        assert (setup.rounds, setup.spec) == (3 + rounds, blank.spec)
 
 
 def story_hash(seed: int) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from syncengine.testing.simulate.history import simulate
-from syncengine.testing.simulate.mutants import MUTANTS, Mutant
+from syncengine.testing.simulate.mutant import Mutant
+from syncengine.testing.simulate.mutants import MUTANTS
 from syncengine.testing.simulate.setup import World
 from syncengine.testing.simulate.shrink import shrink
+from syncengine.testing.simulate.worldly_mutants import WORLDLY
 
 QUICK = {
     "no_recovery", "no_intent", "no_attic", "single_base", "adopt_current", "early_cursor", "first_hit", "blind_retry",
@@ -20,6 +22,11 @@ QUICK = {
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=lambda mutant: mutant.name)
 def test_an_engine_without_the_rule_is_noticed(mutant: Mutant) -> None:
     assert mutant.hunt(400) is not None, f"nothing noticed that this rule is gone: {mutant.rule}"
+
+
+@pytest.mark.parametrize("mutant", WORLDLY, ids=lambda mutant: mutant.name)
+def test_an_engine_without_a_rule_for_chains_or_for_configs_is_noticed(mutant: Mutant) -> None:
+    assert mutant.hunt(3000) is not None, f"nothing noticed that this rule is gone: {mutant.rule}"
 
 
 def test_there_are_many_mutants_and_each_says_which_rule_it_takes_out() -> None:

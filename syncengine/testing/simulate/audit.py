@@ -10,38 +10,38 @@ from collections.abc import Mapping, Sequence
 
 from syncengine.core.codec import decode
 from syncengine.core.decision import LinkState
-from syncengine.core.model import Deletes, Direction, Keyless, Side
+from syncengine.core.model import Deletes, Direction, Keyless, PairSpec, Side
 from syncengine.engine.report import RunReport
 from syncengine.store.database import end_of, pack, unpack
 from syncengine.store.links import shadows
+from syncengine.testing.simulate.bounds import in_scope
 from syncengine.testing.simulate.crash import Violation
+from syncengine.testing.simulate.farside import Row
 from syncengine.testing.simulate.ghost import NOTHING, Atom, atoms
-from syncengine.testing.simulate.setup import EMAIL, Shape
+from syncengine.testing.simulate.pair import Pair
+from syncengine.testing.simulate.shapes import Shape
 from syncengine.testing.simulate.world import World
-
-_PAIR = 1
 
 
 def learn_partners(world: World) -> None:
-    """Tell the ghost who is linked with whom."""
-    partner = world.ghost.partner
-    for left, right in world.connection.execute(
-        "SELECT left_id, right_id FROM link WHERE state IN ('live','suspended') "
+    """Tell the ghosts who is linked with whom."""
+    for number, left, right in world.connection.execute(
+        "SELECT pair, left_id, right_id FROM link WHERE state IN ('live','suspended')"
     ).fetchall():
         one, two = str(left), str(right)
-        partner[Side.LEFT, one] = two
-        partner[Side.RIGHT, two] = one
-        world.ghost.partners.setdefault((Side.LEFT, one), set()).add(two)
-        world.ghost.partners.setdefault((Side.RIGHT, two), set()).add(one)
+        ghost = world.pair(number).ghost
+        ghost.partner[Side.LEFT, one] = two
+        ghost.partner[Side.RIGHT, two] = one
+        ghost.partners.setdefault((Side.LEFT, one), set()).add(two)
+        ghost.partners.setdefault((Side.RIGHT, two), set()).add(one)
 
 
-def check_reports(world: World, reports: Sequence[RunReport], before: Mapping[Side, int]) -> None:
+def check_reports(world: World, reports: Sequence[RunReport]) -> None:
     """The accounts balance, inside the engine and against the far sides."""
     world.counts["accounted"] += 1
     for report in reports:
         if "do not balance" in report.error:
             raise Violation("ACCOUNTED", report.error)
-    del before
 
 
 def check_state(world: World) -> None:
@@ -49,19 +49,20 @@ def check_state(world: World) -> None:
     counts, connection = world.counts, world.connection
     counts["I3"] += 1
     counts["I11"] += 1
-    for number, left_id, right_id, left, right, state in connection.execute(
-        "SELECT id, left_id, right_id, left_shadow, right_shadow, state FROM link WHERE state='live'"
+    for number, left_id, right_id, left, right, state, owner in connection.execute(
+        "SELECT id, left_id, right_id, left_shadow, right_shadow, state, pair FROM link WHERE state='live'"
     ).fetchall():
         ids = {Side.LEFT: unpack(left_id), Side.RIGHT: unpack(right_id)}
         both = dict(zip(Side, shadows(left, right), strict=True))
-        for shape in world.setup.shapes:
-            if shape.references is not None or (number, shape.name) in world.apart:
+        pair = world.pair(owner)
+        for shape in pair.setup.shapes:
+            if shape.references is not None or (number, shape.name) in pair.apart:
                 continue
             names = {side: shape.native(side) for side in Side}
             if any(names[side] not in both[side] for side in Side):
                 continue
             one, two = (atoms(shape, both[side][names[side]]) for side in Side)
-            if one != two and not _is_image_put_back(world, ids, shape):
+            if one != two and not _is_image_put_back(world, pair, ids, shape):
                 raise Violation("I3", f"the shadows of link {number} ({state}) disagree about {shape.name}: {one} and {two}")
     open_twice = connection.execute(
         "SELECT link FROM intent WHERE state IN ('sent','unknown','parked') AND link IS NOT NULL GROUP BY link HAVING count(*)>1"
@@ -70,15 +71,15 @@ def check_state(world: World) -> None:
         raise Violation("I11", f"two open intents on link {open_twice[0]}")
 
 
-def _is_image_put_back(world: World, ids: Mapping[Side, str | None], shape: Shape) -> bool:
+def _is_image_put_back(world: World, pair: Pair, ids: Mapping[Side, str | None], shape: Shape) -> bool:
     """
     Whether a person took our write back to an old value that its system may have made of it ("Ann" for "Anna"), where no answer
     told what was stored: DESIGN 9 takes it for noise, and nobody could tell.
     """
     for side in Side:
-        if world.setup.capabilities(side).returns_record:
+        if pair.setup.capabilities(side).returns_record:
             continue
-        marks = world.ghost.cells.get((side, str(ids[side]), shape.name), [])
+        marks = pair.ghost.cells.get((side, str(ids[side]), shape.name), [])
         for index, mark in enumerate(marks):
             put_back = marks[-1].by_person and any(each.atoms == marks[-1].atoms for each in marks[:index])
             if not mark.by_person and put_back and _begins(mark.atoms, marks[-1].atoms):
@@ -93,16 +94,16 @@ def _begins(sent: frozenset[Atom], now: frozenset[Atom]) -> bool:
     return bool(texts[1]) and texts[0] != texts[1] and texts[0].startswith(texts[1])
 
 
-def is_rightful(world: World, approval: str) -> bool:
+def is_rightful(world: World, pair: Pair, approval: str) -> bool:
     """Whether the operator, who knows the truth, approves: every delete that was asked for is a real one."""
     for (item,) in world.connection.execute(
-        "SELECT item FROM approval_item WHERE pair=? AND hash=?", (_PAIR, approval)
+        "SELECT item FROM approval_item WHERE pair=? AND hash=?", (pair.number, approval)
     ).fetchall():
         op, _, rest = item.partition("|")
         if op in ("delete", "archive"):
             side, left, right = rest.split("|")
             partner = right if side == "left" else left
-            if partner in world.far[Side(side).other].live:
+            if partner in pair.far[Side(side).other].live:
                 return False
     return not any(world.lies.values())
 
@@ -122,19 +123,39 @@ def check_end(world: World) -> None:
         raise Violation("L4", f"intent {unresolved[0]} is still {unresolved[1]} long after every late arrival")
     _check_waits(world)
     _check_questions(world)
+    for pair in world.pairs:
+        _check_pair(world, pair)
+
+
+def _check_pair(world: World, pair: Pair) -> None:
     linked: dict[Side, set[str]] = {Side.LEFT: set(), Side.RIGHT: set()}
-    for number, state, left, right in world.connection.execute("SELECT id, state, left_id, right_id FROM link").fetchall():
+    for number, state, left, right in world.connection.execute(
+        "SELECT id, state, left_id, right_id FROM link WHERE pair=?", (pair.number,)
+    ).fetchall():
         ids = {Side.LEFT: unpack(left), Side.RIGHT: unpack(right)}
         if state in (LinkState.LIVE.value, LinkState.SUSPENDED.value):
             for side in Side:
                 linked[side].add(str(ids[side]))
+            _check_scope(world, pair, number, state, ids)
         if state == LinkState.LIVE.value:
-            _check_link(world, number, ids)
+            _check_link(world, pair, number, ids)
     for side in Side:
-        for id_ in world.far[side].live:
+        for id_ in pair.far[side].live:
             if id_ not in linked[side]:
-                _check_unlinked(world, side, id_)
-    _check_doubles(world, linked)
+                _check_unlinked(world, pair, side, id_)
+    _check_doubles(world, pair, linked)
+
+
+def _check_scope(world: World, pair: Pair, number: int, state: str, ids: Mapping[Side, str | None]) -> None:
+    """A link is suspended exactly where one of its records is outside the filter."""
+    rows = {side: row for side in Side if (row := pair.far[side].live.get(str(ids[side]))) is not None}
+    if len(rows) < len(Side) or any(_is_waiting(world, pair, side, ids[side]) for side in Side):
+        return
+    outside = [side for side in Side if not in_scope(pair.setup, side, rows[side].fields)]
+    if outside and state == LinkState.LIVE.value:
+        raise Violation("L3", f"link {number} goes on, but its {outside[0].value} record is outside the filter")
+    if not outside and state == LinkState.SUSPENDED.value:
+        raise Violation("L3", f"link {number} is suspended, but both its records are inside the filters")
 
 
 def _check_waits(world: World) -> None:
@@ -168,73 +189,76 @@ def _check_questions(world: World) -> None:
         raise Violation("L3", f"a question ({row[1]}, {row[2]}) about {row[0]}, which is no more")
 
 
-def _check_link(world: World, number: int, ids: Mapping[Side, str | None]) -> None:
-    missing = [side for side in Side if ids[side] not in world.far[side].live]
+def _check_link(world: World, pair: Pair, number: int, ids: Mapping[Side, str | None]) -> None:
+    missing = [side for side in Side if ids[side] not in pair.far[side].live]
     if missing:
-        if not any(_is_waiting(world, side, ids[side]) for side in Side):
+        if not any(_is_waiting(world, pair, side, ids[side]) for side in Side):
             raise Violation("L1", f"link {number} is live, but its {missing[0].value} record {ids[missing[0]]} is gone")
         return
-    for shape in world.setup.shapes:
-        _check_field(world, number, ids, shape)
+    for shape in pair.setup.shapes:
+        _check_field(world, pair, number, ids, shape)
 
 
-def _check_field(world: World, number: int, ids: Mapping[Side, str | None], shape: Shape) -> None:
-    rows = {side: world.far[side].live[str(ids[side])] for side in Side}
+def _check_field(world: World, pair: Pair, number: int, ids: Mapping[Side, str | None], shape: Shape) -> None:
+    rows = {side: pair.far[side].live[str(ids[side])] for side in Side}
     values = {side: rows[side].fields[shape.native(side)] for side in Side}
     asked = world.connection.execute(
         "SELECT 1 FROM inbox WHERE link=? AND field=? AND status IN ('open','chosen')", (number, shape.name)
     ).fetchone()
-    if asked is not None or (number, shape.name) in world.apart:
+    if asked is not None or (number, shape.name) in pair.apart:
         return
     if shape.references is not None:
         left, right = (values[side] for side in Side)
         agree = left == right is None or (
-            left is not None and right is not None and world.ghost.partner.get((Side.LEFT, str(left))) == right
+            left is not None and right is not None and pair.ghost.partner.get((Side.LEFT, str(left))) == right
         )
     else:
         agree = atoms(shape, values[Side.LEFT]) == atoms(shape, values[Side.RIGHT])
     if not agree:
-        if shape.references and _is_stale(world, values):
+        if shape.references and _is_stale(world, pair, values):
             world.counts["excused: a reference to a record that is gone or was linked anew"] += 1
             return
-        if any(_is_waiting(world, side, ids[side]) for side in Side) or not world.setup.rule.spec.direction.allows(Side.LEFT):
+        if any(_is_waiting(world, pair, side, ids[side]) for side in Side) or pair.setup.spec.direction is not Direction.BOTH:
             world.counts["differ and wait"] += 1
             return
-        if _is_image_put_back(world, ids, shape):
+        if _is_image_put_back(world, pair, ids, shape):
             return
         raise Violation(
             "L1", f"link {number}: {shape.name} differs, and nothing says why: {values[Side.LEFT]!r}, {values[Side.RIGHT]!r}"
         )
     if shape.references is None:
-        _check_latest(world, ids, shape, atoms(shape, values[Side.LEFT]))
+        _check_latest(world, pair, ids, shape, atoms(shape, values[Side.LEFT]))
 
 
-def _is_stale(world: World, values: Mapping[Side, object]) -> bool:
+def _is_stale(world: World, pair: Pair, values: Mapping[Side, object]) -> bool:
     """Whether a reference names a record that is gone or was linked anew; one that was made anew for its link is followed."""
     for side in Side:
         value = values[side]
-        if value is None or _was_made_anew(world, side, str(value)):
+        if value is None or _was_made_anew(world, pair, side, str(value)):
             continue
-        if value not in world.far[side].live or len(world.ghost.partners.get((side, str(value)), ())) > 1:
+        if value not in pair.far[side].live or len(pair.ghost.partners.get((side, str(value)), ())) > 1:
             return True
     return False
 
 
-def _was_made_anew(world: World, side: Side, id_: str) -> bool:
+def _was_made_anew(world: World, pair: Pair, side: Side, id_: str) -> bool:
     row = world.connection.execute(
-        "SELECT 1 FROM intent WHERE op='create' AND state='done' AND side=? AND record=?", (side.value, pack(id_))
+        "SELECT 1 FROM intent WHERE pair=? AND op='create' AND state='done' AND side=? AND record=?",
+        (pair.number, side.value, pack(id_)),
     ).fetchone()
     return row is not None
 
 
-def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, agreed: frozenset[tuple[str, object]]) -> None:
+def _check_latest(
+    world: World, pair: Pair, ids: Mapping[Side, str | None], shape: Shape, agreed: frozenset[tuple[str, object]]
+) -> None:
     """What both sides hold is what a person wrote last, or what was written last is kept in the attic."""
-    ghost = world.ghost
+    ghost = pair.ghost
     marks = [(mark, side) for side in Side if (mark := ghost.last_by_person((side, str(ids[side]), shape.name))) is not None]
     if not marks:
         return
     mark, side = max(
-        marks, key=lambda pair: ghost.stands_since((pair[1], str(ids[pair[1]]), shape.name), pair[0], ids[pair[1].other])
+        marks, key=lambda found: ghost.stands_since((found[1], str(ids[found[1]]), shape.name), found[0], ids[found[1].other])
     )
     if any(ghost.was_put_back((each, str(ids[each]), shape.name)) for each in Side):
         world.counts["not judged: a value that was put back"] += 1
@@ -249,7 +273,7 @@ def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, ag
         if author is None or not author.by_person:
             continue  # a member that the person left in a set; the engine had brought it, so the other side had seen it
         if (
-            _kept(world, shape, atom)
+            _kept(world, pair, shape, atom)
             # An email is from a small pool: where somebody else typed it on the other side, nobody can tell the two apart.
             or ghost.introduced[side.other].get((shape.name, atom), -1) > (author.seq if atom[0] != "key" else -1)
         ):
@@ -257,62 +281,81 @@ def _check_latest(world: World, ids: Mapping[Side, str | None], shape: Shape, ag
         raise Violation("LOST", f"{shape.name} of {ids[side]} ({side.value}): the last thing a person wrote, {atom}, is nowhere")
 
 
-def _kept(world: World, shape: Shape, atom: tuple[str, object]) -> bool:
+def _kept(world: World, pair: Pair, shape: Shape, atom: tuple[str, object]) -> bool:
     return any(
         atom in atoms(shape, decode(value)["value"])
         for (value,) in world.connection.execute(
-            "SELECT value FROM attic WHERE field IN (?, ?)", (shape.left, shape.right)
+            "SELECT value FROM attic WHERE pair=? AND field IN (?, ?)", (pair.number, shape.left, shape.right)
         ).fetchall()
     )
 
 
-def _is_waiting(world: World, side: Side, id_: str | None) -> bool:
+def _is_waiting(world: World, pair: Pair, side: Side, id_: str | None) -> bool:
     if id_ is None:
         return False
-    row = world.connection.execute("SELECT reason FROM pending WHERE end=? AND id=?", (end_of(_PAIR, side), pack(id_))).fetchone()
+    row = world.connection.execute(
+        "SELECT reason FROM pending WHERE end=? AND id=?", (end_of(pair.number, side), pack(id_))
+    ).fetchone()
     return row is not None
 
 
-def _check_unlinked(world: World, side: Side, id_: str) -> None:
+def _check_unlinked(world: World, pair: Pair, side: Side, id_: str) -> None:
     """An unlinked record is listed with its reason, or the pair's policies leave it alone."""
-    spec = world.setup.spec
-    value = world.far[side].live[id_].fields[EMAIL.native(side)]
-    if atoms(EMAIL, value) == NOTHING and spec.keyless is Keyless.SKIP:
+    spec = pair.setup.spec
+    row = pair.far[side].live[id_]
+    value = row.fields[pair.setup.email.native(side)]
+    if atoms(pair.setup.email, value) == NOTHING and spec.keyless is Keyless.SKIP:
         return
-    if _is_waiting(world, side, id_) or not spec.direction.allows(side.other):
+    if _is_waiting(world, pair, side, id_) or not spec.direction.allows(side.other):
         return
-    dead = world.connection.execute(f"SELECT 1 FROM link WHERE {side.value}_id=? AND state='dead'", (pack(id_),)).fetchone()
-    if dead is not None and (
-        spec.deletes in (Deletes.IGNORE, Deletes.ASK) or spec.direction is not Direction.BOTH or world.chosen
-    ):
+    if not in_scope(pair.setup, side, row.fields) or not _would_be_in_scope(pair, side, row):
         return
-    if dead is not None and _shares_key(world, side, id_):
+    dead = world.connection.execute(
+        f"SELECT id FROM link WHERE pair=? AND {side.value}_id=? AND state='dead'", (pair.number, pack(id_))
+    ).fetchone()
+    if dead is not None and (pair.configs.ever(_lets_alone) or pair.chosen):
+        return  # once let alone, always: that a policy changed since tells nothing of a deletion long ago
+    if dead is not None and pair.configs.ever(lambda each: bool(each.filters)):
+        world.counts["let alone, for its partner was deleted while a filter was on"] += 1
+        return
+    if dead is not None and _shares_key(world, pair, side, id_):
         world.counts["survivor of a dead link with an ambiguous key"] += 1
         return
     raise Violation("L3", f"{id_} on the {side.value} is not linked, and nothing says why")
 
 
-def _shares_key(world: World, side: Side, id_: str) -> bool:
+def _lets_alone(spec: PairSpec) -> bool:
+    """Whether a config leaves a record there whose partner was deleted."""
+    return spec.deletes in (Deletes.IGNORE, Deletes.ASK) or spec.direction is not Direction.BOTH
+
+
+def _would_be_in_scope(pair: Pair, side: Side, row: Row) -> bool:
+    """Whether what would be made of a record on the other side is inside the filter there."""
+    made = {shape.native(side.other): row.fields[shape.native(side)] for shape in pair.setup.shapes}
+    return in_scope(pair.setup, side.other, made)
+
+
+def _shares_key(world: World, pair: Pair, side: Side, id_: str) -> bool:
     """Whether another record with this record's key waits for a human."""
-    key = atoms(EMAIL, world.far[side].live[id_].fields[EMAIL.native(side)])
+    key = atoms(pair.setup.email, pair.far[side].live[id_].fields[pair.setup.email.native(side)])
     return any(
-        _is_waiting(world, each, row.id)
+        _is_waiting(world, pair, each, row.id)
         for each in Side
-        for row in world.far[each].live.values()
-        if row.id != id_ and atoms(EMAIL, row.fields[EMAIL.native(each)]) == key
+        for row in pair.far[each].live.values()
+        if row.id != id_ and atoms(pair.setup.email, row.fields[pair.setup.email.native(each)]) == key
     )
 
 
-def _check_doubles(world: World, linked: Mapping[Side, set[str]]) -> None:
+def _check_doubles(world: World, pair: Pair, linked: Mapping[Side, set[str]]) -> None:
     """No record that the engine made is left over without its link."""
-    for (side, id_), source in world.ghost.made_from.items():
-        is_left_over = id_ in world.far[side].live and id_ not in linked[side] and world.ghost.partner.get((side, id_)) is None
-        if is_left_over and source in world.far[side.other].live and not _is_waiting(world, side, id_):
-            if world.oracle.is_past_recognition(side, id_):
+    for (side, id_), source in pair.ghost.made_from.items():
+        is_left_over = id_ in pair.far[side].live and id_ not in linked[side] and pair.ghost.partner.get((side, id_)) is None
+        if is_left_over and source in pair.far[side.other].live and not _is_waiting(world, pair, side, id_):
+            if pair.oracle.is_past_recognition(side, id_):
                 # 2.8, the last row: with no key to replay and nothing left of what was sent, no look can tell that it was ours.
                 world.counts["excused: left over, for it was edited beyond recognition while in doubt"] += 1
                 continue
-            if any(world.oracle.has_hidden.values()):
+            if any(pair.oracle.has_hidden.values()):
                 # Hole 22 of 3.9: a side that hid it from the first look on cannot be told from one that never had it.
                 world.counts["excused: left over, for its system had denied having it"] += 1
                 continue

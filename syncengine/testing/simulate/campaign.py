@@ -95,6 +95,7 @@ INVARIANTS: Mapping[str, str] = {
     "I10": "every effect has an open intent, committed before",
     "I11": "a link has one open intent",
     "I12": "the before-image is in the journal",
+    "I17": "what is not mapped, outside a filter, or changed in the config unapproved is left alone",
     "L3": "every record is linked, or listed with its reason",
     "L4": "no intent stays in doubt",
     "converged": "both sides agree, and a quiet run writes nothing",
@@ -104,7 +105,11 @@ INVARIANTS: Mapping[str, str] = {
 }
 """What is checked, by the names of the reliability reference; each is counted every time it is."""
 
+WORLDS = ("a chain of two pairs", "a config that changes")
+"""What a history may have beside one pair and one config."""
+
 _GROUPS = (
+    ("config changes", "config changed: "),
     ("kill points", "killed: "),
     ("calls", "call: "),
     ("answers in the inbox", "answered: "),
@@ -123,6 +128,7 @@ def table(tally: Tally) -> list[str]:
     lines += [f"  {left.pop(name, 0):>10}  {name}: {what}" for name, what in INVARIANTS.items()]
     # A fault that never struck proves nothing, and so its line stays.
     lines += ["", "faults:", *(f"  {left.pop(f'fault: {fault.value}', 0):>10}  {fault.value}" for fault in Fault)]
+    lines += ["", "histories with:", *(f"  {left.pop(f'world: {what}', 0):>10}  {what}" for what in WORLDS)]
     for title, prefix in _GROUPS:
         found = {name.removeprefix(prefix): left.pop(name) for name in sorted(left) if name.startswith(prefix)}
         if found:

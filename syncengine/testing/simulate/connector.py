@@ -24,6 +24,7 @@ from syncengine.errors import AuthError, CursorExpired, OutcomeUnknown, Protocol
 from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import Row
 from syncengine.testing.simulate.moments import Probe
+from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.setup import Fault, Paging
 from syncengine.testing.simulate.world import CALL_SECONDS, Blow, World, describe
 
@@ -41,16 +42,18 @@ _READ_SHARE = 0.2
 class SimConnector:
     """A source and target; `connect` makes one with the skills that the system's manners give it."""
 
-    def __init__(self, world: World, side: Side) -> None:
+    def __init__(self, world: World, pair: Pair, side: Side) -> None:
         self._world = world
+        self._pair = pair
         self._side = side
-        self._far = world.far[side]
+        self._far = pair.far[side]
+        self._name = self._far.name
         rates = world.setup.rates
         self._read_rates = _capped([rates[fault] * _READ_SHARE for fault in _READ_FAULTS])
         self._write_rates = _capped([rates[fault] for fault in _WRITE_FAULTS])
 
     def check(self) -> Account:
-        return Account(id=self._side.value, label=self._side.value)
+        return Account(id=self._name, label=self._name)
 
     def resources(self) -> Mapping[str, Resource]:
         return {"people": self._far.resource}
@@ -88,14 +91,14 @@ class SimConnector:
         world.crash_point(f"after a {kind}", share=_READ_SHARE if kind == "page" else 1.0)
 
     def _let_in(self) -> None:
-        if self._world.clock.time < self._world.denied_until[self._side]:
+        if self._world.clock.time < self._world.denied_until[self._name]:
             raise AuthError("credentials refused")
 
     def _fail(self, fault: Fault, kind: str) -> None:
         world = self._world
         world.counts[f"fault: {fault.value}"] += 1
         if world.story is not None:
-            world.tell(f"!! {fault.value} at a {kind} on the {self._side.value}")
+            world.tell(f"!! {fault.value} at a {kind} on the {self._name}")
         match fault:
             case Fault.REFUSED:
                 raise TransientError("503 service unavailable")
@@ -104,7 +107,7 @@ class SimConnector:
             case Fault.SLOW:
                 world.clock.time += world.tape.choose((5.0, 25.0, 55.0))
             case Fault.AUTH:
-                world.denied_until[self._side] = world.clock.time + world.tape.choose((1.0, 100.0))
+                world.denied_until[self._name] = world.clock.time + world.tape.choose((1.0, 100.0))
             case Fault.GARBAGE:
                 raise ProtocolError("200 OK, and the body is a login page")
             case _:
@@ -126,8 +129,8 @@ class SimConnector:
         self._read_begin("page")
         self._looked(frozenset())
         records, number = far.view()
-        taken = world.ghost.tick()
-        lie = world.lies[self._side]
+        taken = self._pair.ghost.tick()
+        lie = world.lies[self._name]
         rows = [row for row in records.values() if lie is None or not lie.hides(row.id)]
         if far.manners.numeric_ids:
             rows.sort(key=lambda row: (len(row.id), row.id))
@@ -140,7 +143,7 @@ class SimConnector:
             if far.manners.repeats and index:
                 part = [rows[index * size - 1], *part]
             final = index == pages - 1
-            short = not final and world.short[self._side]
+            short = not final and world.short[self._name]
             page = self._page(fields, part, taken, cursor=number if final else None, complete=final)
             self._end("page")
             yield page
@@ -158,9 +161,9 @@ class SimConnector:
             if began is None:
                 self._looked(frozenset())
             records, number = far.view()
-            taken = world.ghost.tick()
+            taken = self._pair.ghost.tick()
             began = number if began is None else began
-            lie = world.lies[self._side]
+            lie = world.lies[self._name]
             rows = sorted((row for row in records.values() if lie is None or not lie.hides(row.id)), key=lambda row: -row.number)
             part = rows[offset : offset + size]
             offset += size
@@ -181,8 +184,8 @@ class SimConnector:
             raise CursorExpired("the cursor is too old")
         self._looked(frozenset())
         _, number = far.view()
-        taken = world.ghost.tick()
-        lie = world.lies[self._side]
+        taken = self._pair.ghost.tick()
+        lie = world.lies[self._name]
         events = far.changes(after=max(0, int(since) - far.manners.overlap), until=number)
         size = far.capabilities.page_size
         pages = max(1, -(-len(events) // size))
@@ -193,7 +196,7 @@ class SimConnector:
             rows = [event.after for event in part if event.after is not None and (lie is None or not lie.hides(event.id))]
             if len(rows) < sum(event.after is not None for event in part):
                 # Its cursor moves past what it hid: as good as never having had it, until the next full listing.
-                world.oracle.has_hidden[self._side] = True
+                self._pair.oracle.has_hidden[self._side] = True
             gone = [event.id for event in part if event.after is None] if far.capabilities.reports_deletions else []
             final = index == pages - 1
             yielded = number if final else max(part[-1].number, int(since))
@@ -238,12 +241,12 @@ class SimConnector:
 
     def _saw(self, ids: Sequence[str], seq: int) -> None:
         for id_ in ids:
-            self._world.ghost.strong_read[self._side, id_] = seq
+            self._pair.ghost.strong_read[self._side, id_] = seq
 
     def _looked(self, texts: frozenset[str]) -> None:
         world = self._world
-        lied = world.lies[self._side] is not None
-        world.oracle.probes[self._side] = Probe(world.ghost.tick(), world.clock.time, texts, lied)
+        lied = world.lies[self._name] is not None
+        self._pair.oracle.probes[self._side] = Probe(self._pair.ghost.tick(), world.clock.time, texts, lied)
 
     # Target
 
@@ -255,14 +258,14 @@ class SimConnector:
         self._begin("write")
         for change in changes:
             if isinstance(change, Create):
-                world.oracle.first_sent.setdefault(change.key, world.oracle.probes[self._side])
+                self._pair.oracle.first_sent.setdefault(change.key, self._pair.oracle.probes[self._side])
         try:
             world.crash_point("before a write")
         except Crash:
             in_flight, world.struck = world.struck is Blow.IN_FLIGHT, None
-            if world.setup.capabilities(self._side).late_arrival and (in_flight or world.tape.chance(0.5)):
+            if self._far.capabilities.late_arrival and (in_flight or world.tape.chance(0.5)):
                 for change in changes:
-                    world.send_late(self._side, change)
+                    world.send_late(self._pair, self._side, change)
             raise
         fault = None
         if world.hostile:
@@ -281,7 +284,7 @@ class SimConnector:
         if fault not in (None, Fault.SLOW, Fault.AUTH) and fault is not None:
             world.counts[f"fault: {fault.value}"] += 1
             if world.story is not None:
-                world.tell(f"!! {fault.value} at a write on the {self._side.value}")
+                world.tell(f"!! {fault.value} at a write on the {self._name}")
         unlucky = world.tape.draw(len(changes)) if fault in (Fault.PARTIAL, Fault.REJECTED) and len(changes) > 1 else 0
         outcomes: list[Outcome] = []
         for index, change in enumerate(changes):
@@ -297,14 +300,14 @@ class SimConnector:
             if how is Fault.LATE and not self._far.capabilities.late_arrival:
                 how = Fault.LOST_ANSWER
             if how is Fault.LATE:
-                world.send_late(self._side, change)
+                world.send_late(self._pair, self._side, change)
             elif how is not Fault.NEVER_ARRIVED:
                 if how is Fault.BUG and world.tape.chance(0.5):
                     break
-                outcome = world.apply(self._side, change)
+                outcome = world.apply(self._pair, self._side, change)
                 if world.story is not None:
                     said = outcome.id if not isinstance(outcome, Failed) else type(outcome.error).__name__
-                    world.tell(f"the engine on the {self._side.value}: {describe(change)} -> {said}")
+                    world.tell(f"the engine on the {self._name}: {describe(change)} -> {said}")
                 if not doubted:
                     outcomes.append(outcome)
             if doubted:
@@ -318,7 +321,7 @@ class _Gets(SimConnector):
     def get(self, resource: str, ids: Sequence[str], *, fields: Sequence[str]) -> Sequence[Answer]:
         del resource
         self._read_begin("get")
-        lie = self._world.lies[self._side]
+        lie = self._world.lies[self._name]
         answers: list[Answer] = []
         for id_ in ids:
             row = self._far.live.get(id_)
@@ -328,7 +331,7 @@ class _Gets(SimConnector):
                 answers.append(Tombstone(id=id_))
             else:
                 answers.append(self._record(row, fields))
-        self._saw(ids, self._world.ghost.tick())
+        self._saw(ids, self._pair.ghost.tick())
         self._end("get")
         return answers
 
@@ -339,7 +342,7 @@ class _Finds(SimConnector):
         self._read_begin("find")
         self._looked(frozenset(str(value) for value in values))
         records, _ = self._far.view()
-        lie = self._world.lies[self._side]
+        lie = self._world.lies[self._name]
         wanted = set(values)
         if self._far.manners.folds:
             wanted |= {value.strip().casefold() for value in values if isinstance(value, str)}
@@ -357,12 +360,12 @@ class _Both(_Gets, _Finds):
     pass
 
 
-def connect(world: World, side: Side) -> SimConnector:
-    """A connector with the skills that the system's manners give it."""
-    manners = world.setup.manners[side]
+def connect(world: World, pair: Pair, side: Side) -> SimConnector:
+    """A connector of a pair to one of its systems, with the skills that the system's manners give it."""
+    manners = pair.far[side].manners
     if manners.gets:
-        return (_Both if manners.finds else _Gets)(world, side)
-    return (_Finds if manners.finds else SimConnector)(world, side)
+        return (_Both if manners.finds else _Gets)(world, pair, side)
+    return (_Finds if manners.finds else SimConnector)(world, pair, side)
 
 
 def _moment(row: Row, resolution: float, skew: float) -> datetime:

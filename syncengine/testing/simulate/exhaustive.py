@@ -16,7 +16,8 @@ from syncengine.connector import Capabilities, Fields, Native
 from syncengine.core.model import Deletes, Policy, Side
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.history import History
-from syncengine.testing.simulate.setup import ABLE, Manners, Normaliser, Setup, calm_setup
+from syncengine.testing.simulate.setup import ABLE, Manners, Setup, calm_setup
+from syncengine.testing.simulate.shapes import Normaliser
 from syncengine.testing.simulate.tape import Tape
 from syncengine.testing.simulate.world import Blow, World
 
@@ -40,31 +41,31 @@ def _natives(world: World, side: Side, values: Mapping[str, Native]) -> Fields:
 
 def _makes(side: Side, **values: Native) -> Doing:
     def do(world: World) -> None:
-        world.far[side].insert(_natives(world, side, values))
+        world.pair(1).far[side].insert(_natives(world, side, values))
 
     return do
 
 
 def _edits(side: Side, **values: Native) -> Doing:
     def do(world: World) -> None:
-        for id_ in list(world.far[side].live)[:1]:
-            world.far[side].edit(id_, _natives(world, side, values))
+        for id_ in list(world.pair(1).far[side].live)[:1]:
+            world.pair(1).far[side].edit(id_, _natives(world, side, values))
 
     return do
 
 
 def _removes(side: Side) -> Doing:
     def do(world: World) -> None:
-        for id_ in list(world.far[side].live)[:1]:
-            world.far[side].remove(id_, to_archive=False)
+        for id_ in list(world.pair(1).far[side].live)[:1]:
+            world.pair(1).far[side].remove(id_, to_archive=False)
 
     return do
 
 
 def _swaps(side: Side) -> Doing:
     def do(world: World) -> None:
-        one, two, *_ = world.far[side].live
-        world.far[side].swap_emails(one, two)
+        one, two, *_ = world.pair(1).far[side].live
+        world.pair(1).far[side].swap_emails(one, two)
 
     return do
 

@@ -30,7 +30,8 @@ from syncengine.core.keys import email_key
 from syncengine.core.model import Side
 from syncengine.errors import AlreadyExists, NotFound, RecordError, Rejected, VersionConflict
 from syncengine.testing.simulate.ports import SimClock
-from syncengine.testing.simulate.setup import EMAIL, Manners, Normaliser, normalised
+from syncengine.testing.simulate.setup import Manners
+from syncengine.testing.simulate.shapes import EMAIL, Normaliser, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,10 @@ class Witness:
 
 
 class FarSide:
-    """The records of one system through time."""
+    """The records of one system through time. `side`: that by whose names its fields go."""
 
-    def __init__(self, side: Side, resource: Resource, manners: Manners, clock: SimClock, witness: Witness) -> None:
+    def __init__(self, name: str, side: Side, resource: Resource, manners: Manners, clock: SimClock, witness: Witness) -> None:
+        self.name = name
         self.side = side
         self.resource = resource
         self.capabilities = resource.capabilities

@@ -14,7 +14,7 @@ from syncengine.connector import FieldType, Native
 from syncengine.core.keys import email_key
 from syncengine.core.model import Side
 from syncengine.testing.simulate.farside import Event
-from syncengine.testing.simulate.setup import Shape
+from syncengine.testing.simulate.shapes import Shape
 
 Atom = tuple[str, object]
 """One thing a person wrote, recognisable whatever a system made of it."""
@@ -70,6 +70,7 @@ class Ghost:
         self.gone: dict[tuple[Side, str], tuple[int, bool]] = {}
         self.born: dict[tuple[Side, str], int] = {}
         self.strong_read: dict[tuple[Side, str], int] = {}
+        self.respelled: dict[Cell, int] = {}
         self.excused: set[tuple[str, Atom]] = set()
         self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
 
@@ -98,6 +99,14 @@ class Ghost:
             marks.append(Mark(seq, now, by_person))
             for atom in now - (before or NOTHING):
                 introduced[shape.name, atom] = seq
+
+    def note_respelling(self, side: Side, event: Event) -> None:
+        """Note where the other pair of a chain put the same words in other letters, as its far system spells them."""
+        if event.before is None or event.after is None:
+            return
+        for shape, name in self._natives[side]:
+            if event.before.fields[name] != event.after.fields[name]:
+                self.respelled[side, event.id, shape.name] = self.seq
 
     def holds(self, cell: Cell) -> frozenset[Atom]:
         """What a cell holds, or held last."""

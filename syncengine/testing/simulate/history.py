@@ -5,39 +5,35 @@ everything has to be in order.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from syncengine.app import App
-from syncengine.config.model import Config
-from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
-from syncengine.core.model import PairSpec, Side
-from syncengine.engine.context import Context, Ports, Resolver
-from syncengine.engine.remote import Remote
+from syncengine.core.model import Side
+from syncengine.engine.context import Ports
 from syncengine.engine.report import Exit, RunReport
-from syncengine.engine.wrap import Checked, Retrying
 from syncengine.errors import Fenced, StateLocked, SyncError
 from syncengine.store.database import Database, end_of
-from syncengine.store.migrations import STAGING
 from syncengine.store.store import Store
 from syncengine.testing.simulate import audit
-from syncengine.testing.simulate.connector import SimConnector, connect
+from syncengine.testing.simulate.bounds import fence
+from syncengine.testing.simulate.chain import draw_setup
+from syncengine.testing.simulate.connector import connect
 from syncengine.testing.simulate.crash import Crash, Violation
-from syncengine.testing.simulate.describe import describe_setup
+from syncengine.testing.simulate.describe import describe_pair, describe_setup
+from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.ports import CountedTokens, TapedExecutor
-from syncengine.testing.simulate.setup import Fault, Setup, draw_setup
+from syncengine.testing.simulate.process import PLACE, SimApp, fresh_connection, give_back
+from syncengine.testing.simulate.reconfigure import edit_config
+from syncengine.testing.simulate.setup import Fault, Setup
 from syncengine.testing.simulate.setup import World as Kind
 from syncengine.testing.simulate.tape import Slot, Tape
 from syncengine.testing.simulate.world import Blow, Lie, World
 
 HEALING_ROUNDS = 10
-_PLACE = "simulated"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,72 +48,6 @@ class Result:
     trace: tuple[Any, ...] = ()
 
 
-class SimApp(App):
-    """The real App over a simulated world: one process, which may die."""
-
-    def __init__(self, world: World, store: Store, ports: Ports, connectors: dict[Side, SimConnector]) -> None:
-        config = Config(path=Path(), base=Path(), state=Path(), systems={}, pairs={world.setup.spec.name: world.setup.spec})
-        registry: Any = None
-        super().__init__(config, registry, store, ports)
-        self._place = _PLACE
-        self._world = world
-        self._remotes = {
-            side: Remote(
-                side=side,
-                end=world.setup.spec.end(side),
-                connector=Checked(Retrying(connectors[side], world.clock)),
-                resource=world.setup.resources[side],
-                columns=world.setup.rule.columns(side),
-                account=side.value,
-            )
-            for side in Side
-        }
-
-    def _context(self, spec: PairSpec, *, planning: bool = False) -> Context:
-        del planning
-        rule = self._world.setup.rule
-        return Context(
-            store=self.store,
-            rule=rule,
-            pair=self.store.runs.pair(spec.name),
-            remotes=self._remotes,
-            ports=self._ports,
-            resolver=Resolver(self.store, {spec.name: {side: side for side in Side}}),
-            fingerprinter=Fingerprinter(rule.digest),
-        )
-
-
-_IDLE: list[sqlite3.Connection] = []
-
-
-def fresh_connection() -> sqlite3.Connection:
-    """
-    An empty state in memory.
-
-    A connection is used again where there is one: to make the schema, and to prepare each statement anew, costs as much as the
-    history itself.
-    """
-    if _IDLE:
-        connection = _IDLE.pop()
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
-        # All others may refer to a pair; the last one tells which migrations were made.
-        for table in (*sorted({*tables, "temp.staged"} - {"pair", "_sqlite_migrations"}), "pair"):
-            connection.execute(f"DELETE FROM {table}")
-        return connection
-    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
-    Database(connection).prepare()
-    connection.execute("PRAGMA temp_store=MEMORY")
-    connection.executescript(STAGING)
-    return connection
-
-
-def give_back(connection: sqlite3.Connection) -> None:
-    """Let another history have the connection."""
-    if connection.in_transaction:
-        connection.rollback()
-    _IDLE.append(connection)
-
-
 class History:
     """The driver: what happens between the engine's runs, restarts after a crash, the operator, and the final judgement."""
 
@@ -128,11 +58,13 @@ class History:
         self.setup: Setup = setup or draw_setup(tape, kind)
         self.connection = fresh_connection()
         self.world = World(tape, self.setup, self.connection, self.counts)
+        self.counts["world: a chain of two pairs"] += self.setup.is_chain
+        self.counts["world: a config that changes"] += self.setup.is_changing
         if story:
             self.world.story = []
             for line in describe_setup(self.setup):
                 self.world.tell(line)
-        self.connectors = {side: connect(self.world, side) for side in Side}
+        self.connectors = {(pair.number, side): connect(self.world, pair, side) for pair in self.world.pairs for side in Side}
         self.ports = Ports(clock=self.world.clock, tokens=CountedTokens(), executor=TapedExecutor(tape))
         self.app = self._start()
         self.rounds = 0
@@ -160,6 +92,8 @@ class History:
             world.pass_time()
             self._lies()
             self._answer_some()
+            if self.setup.is_changing and self.tape.chance(0.4):
+                self._edit_config()
             self._round()
             audit.check_state(world)
         self._heal()
@@ -185,50 +119,76 @@ class History:
         self._heal()
         return passed
 
+    def _edit_config(self) -> None:
+        """The operator edits the config, and the next process starts with it."""
+        pair = self.tape.choose(self.world.pairs)
+        kind, setup = edit_config(self.tape, pair.setup)
+        pair.configs.change(setup, last_run=self._last_run())
+        self.counts[f"config changed: {kind}"] += 1
+        if self.world.story is not None:
+            self.world.tell(f"the operator edits the config: {describe_pair(setup)}")
+        self.app = self._start()
+
+    def _last_run(self) -> int:
+        found: int = self.connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
+        return found
+
     def _lies(self) -> None:
         world = self.world
-        for side, far in world.far.items():
-            world.lies[side] = None
-            world.short[side] = False
+        for name, far in world.systems.items():
+            world.lies[name] = None
+            world.short[name] = False
             if world.happens(Fault.BLACKOUT):
-                world.lies[side] = Lie(everything=True)
+                world.lies[name] = Lie(everything=True)
             elif far.live and world.happens(Fault.HIDDEN):
-                world.lies[side] = Lie(hidden=frozenset(id_ for id_ in far.live if self.tape.chance(0.5)))
+                world.lies[name] = Lie(hidden=frozenset(id_ for id_ in far.live if self.tape.chance(0.5)))
             elif world.happens(Fault.SHORT):
-                world.short[side] = True
-            lie = world.lies[side]
+                world.short[name] = True
+            lie = world.lies[name]
             world.ever_lied |= lie is not None
-            world.oracle.lied[side] = lie is not None and not lie.everything
-            first = self.connection.execute("SELECT 1 FROM record WHERE end=?", (end_of(1, side),)).fetchone() is None
-            world.oracle.has_hidden[side] |= lie is not None and (first or not lie.everything)
+            for pair in world.pairs:
+                for side in Side:
+                    if pair.far[side] is far:
+                        self._lies_to(pair, side, lie)
+
+    def _lies_to(self, pair: Pair, side: Side, lie: Lie | None) -> None:
+        pair.oracle.lied[side] = lie is not None and not lie.everything
+        first = self.connection.execute("SELECT 1 FROM record WHERE end=?", (end_of(pair.number, side),)).fetchone() is None
+        pair.oracle.has_hidden[side] |= lie is not None and (first or not lie.everything)
 
     def _round(self) -> list[RunReport]:
         """One command: a sync, its crash and restart, and the operator's approval."""
         world = self.world
-        approve: str | None = None
+        approve = name = None
         reports: list[RunReport] = []
-        for attempt in range(4):
-            reports = self._sync(approve)
-            if not reports or reports[0].exit is not Exit.REFUSED:
+        for attempt in range(4 * len(world.pairs)):
+            reports = self._sync(approve, name)
+            refused = next((each for each in reports if each.exit is Exit.REFUSED), None)
+            if refused is None:
                 return reports
-            approve = reports[0].approval or None
-            if approve is None or attempt == 3 or not audit.is_rightful(world, approve):
+            approve = refused.approval or None
+            pair = next(each for each in world.pairs if each.setup.spec.name == refused.pair)
+            last = attempt == 4 * len(world.pairs) - 1
+            if approve is None or last or not audit.is_rightful(world, pair, approve):
                 self.counts["refused and not approved"] += 1
                 return reports
+            name = self.tape.choose((refused.pair, None)) if len(world.pairs) > 1 else None
             self.counts["approved"] += 1
             if world.story is not None:
-                world.tell(f"the operator approves {approve}: {'; '.join(trip.message for trip in reports[0].refused)}")
+                world.tell(f"the operator approves {approve}: {'; '.join(trip.message for trip in refused.refused)}")
         return reports
 
-    def _sync(self, approve: str | None) -> list[RunReport]:
+    def _sync(self, approve: str | None, name: str | None = None) -> list[RunReport]:
         world = self.world
-        before = {side: far.effects for side, far in world.far.items()}
-        runs = self.connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
-        world.ghost.begun.append((runs, world.ghost.seq))
+        runs = self._last_run()
+        for pair in world.pairs:
+            pair.ghost.begun.append((runs, pair.ghost.seq))
+            if self.setup.is_changing:
+                self._fence(pair, approve)
         if world.story is not None:
-            world.tell(f"--- sync{' with approval' if approve else ''}")
+            world.tell(f"--- sync{f' {name}' if name else ''}{' with approval' if approve else ''}")
         try:
-            reports = self.app.sync(approve=approve)
+            reports = self.app.sync(name, approve=approve)
         except Crash as crash:
             if world.story is not None:
                 world.tell(f"!! the process dies {crash}")
@@ -252,9 +212,16 @@ class History:
             return []
         except Exception as error:
             raise Violation("ENGINE", f"sync raised {type(error).__name__}: {error}") from error
-        audit.check_reports(world, reports, before)
+        audit.check_reports(world, reports)
         audit.learn_partners(world)
         return reports
+
+    def _fence(self, pair: Pair, approve: str | None) -> None:
+        """Whether the pair may be written in this command before anybody has approved of its config."""
+        pair.oracle.bounds.fence = None
+        known = self.connection.execute("SELECT 1 FROM approval WHERE pair=? AND hash=?", (pair.number, approve)).fetchone()
+        if approve is None or known is None:
+            pair.oracle.bounds.fence = fence(pair.number, pair.setup, self.connection)
 
     def _rival(self) -> None:
         """A second engine on the same state, while the first one stands still: a moment, or long beyond its lease."""
@@ -286,7 +253,7 @@ class History:
         audit.check_state(world)
         audit.learn_partners(world)
         if self.is_scripted or self.tape.chance(0.7):
-            self.app.store.leases.break_dead(_PLACE)
+            self.app.store.leases.break_dead(PLACE)
         elif self.tape.chance(0.5):
             world.clock.time += 301.0
 
@@ -295,23 +262,24 @@ class History:
         for entry in self.app.store.inbox.entries():
             if entry.choice is not None or not self.tape.chance(0.3):
                 continue
+            pair = self.world.pair(entry.pair)
             choices = ["left", "right", "apart"]
             value = None
             if entry.ask.kind is AskKind.CONFLICT and entry.ask.field == "name":
                 choices.append("value")
             choice = self.tape.choose(choices)
             if choice == Pick.VALUE.value:
-                value = self.world.people.typed()
+                value = self.world.people.typed(pair)
             if entry.ask.kind is AskKind.UNKNOWN_OUTCOME:
                 continue
-            self.world.chosen |= entry.ask.field is None
+            pair.chosen |= entry.ask.field is None
             self.counts[f"answered: {entry.ask.kind.value} {choice}"] += 1
             if self.world.story is not None:
                 self.world.tell(
                     f"a person answers {entry.ask.kind.value} {entry.label} {entry.ask.field}: {choice} {value or ''}"
                 )
             if choice == Pick.APART.value and entry.ask.field is not None and entry.link is not None:
-                self.world.apart.add((entry.link, entry.ask.field))
+                pair.apart.add((entry.link, entry.ask.field))
             try:
                 self.app.desk.resolve(entry.number, choice, value)
             except Crash:
@@ -322,17 +290,23 @@ class History:
         """Faults and people stop, time passes; a few rounds later everything is in order."""
         world = self.world
         world.hostile = False
-        world.lies = dict.fromkeys(Side)
-        world.short = dict.fromkeys(Side, False)
-        world.oracle.lied = dict.fromkeys(Side, False)
-        world.denied_until = dict.fromkeys(Side, 0.0)
+        world.lies = dict.fromkeys(world.systems)
+        world.short = dict.fromkeys(world.systems, False)
+        world.denied_until = dict.fromkeys(world.systems, 0.0)
+        for pair in world.pairs:
+            pair.oracle.lied = dict.fromkeys(Side, False)
         if world.story is not None:
             world.tell("=== healing: no more people, no more faults")
         world.clock.time += 700.0
         world.land_all()
-        self.app.desk.release([entry.id for entry in self.app.desk.quarantine()])
-        quiet = 0
-        for number in range(1, HEALING_ROUNDS + 1):
+        try:
+            self.app.desk.release([entry.id for entry in self.app.desk.quarantine()])
+        except SyncError as error:
+            raise Violation("ENGINE", f"what is in quarantine could not be released: {error}") from error
+        quiet, removals = 0, -1
+        # In a chain what one pair did is news to the other, which may have to write in turn.
+        most = HEALING_ROUNDS * len(world.pairs)
+        for number in range(1, most + 1):
             world.clock.time += 60.0
             before, waited = world.effects, audit.waiting(world)
             reports = self._round()
@@ -341,15 +315,17 @@ class History:
                 if report.error:
                     raise Violation("L1", f"a run without any fault ends with an error: {report.error}")
             quiet = quiet + 1 if world.effects == before and reports and audit.waiting(world) == waited else 0
-            if quiet == 2 and world.ever_lied:
-                # What a system hid, it does not tell of when it shows it again: only a full read finds that.
-                world.ever_lied, quiet = False, 0
-                world.clock.time += self.setup.spec.full_sweep
+            gone = world.removals if len(world.pairs) > 1 else removals
+            if quiet == 2 and (world.ever_lied or gone > removals):
+                # What a system hid, it does not tell of when it shows it again, nor what the other pair deleted: only a full read
+                # finds that.
+                world.ever_lied, quiet, removals = False, 0, gone
+                world.clock.time += max(pair.setup.spec.full_sweep for pair in world.pairs)
             elif quiet == 2:
                 self.rounds = number - 2
                 break
         else:
-            raise Violation("L1", f"still writing after {HEALING_ROUNDS} quiet rounds")
+            raise Violation("L1", f"still writing after {most} quiet rounds")
         audit.check_end(world)
 
 

@@ -22,8 +22,8 @@ class Probe:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """
-    What the journal says of a write: the intent's number, its link, both ids of the link, the before-image, and the id of the
-    record (of a create: the one that is made anew by it).
+    What the journal says of a write: the intent's number, its link, both ids of the link, the before-image, the id of the record
+    (of a create: the one that is made anew by it), the run that meant it, and the state of the link.
     """
 
     number: int
@@ -32,6 +32,8 @@ class Sent:
     right: str | None
     before: Mapping[str, Native]
     record: str | None
+    run: int
+    state: str | None
 
     def id(self, side: Side) -> str | None:
         return self.left if side is Side.LEFT else self.right

@@ -7,9 +7,8 @@ one thing, they are taken out together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -31,37 +30,8 @@ from syncengine.engine.work import Work
 from syncengine.store.journal import IntentState, Journal
 from syncengine.store.leases import Leases
 from syncengine.store.records import Records
-from syncengine.testing.simulate.history import simulate
-from syncengine.testing.simulate.setup import World
-
-Patch = tuple[object, str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """`rule` is what is taken out; hunted in `world`."""
-
-    name: str
-    rule: str
-    patches: Callable[[], list[Patch]]
-    world: World = World.HOSTILE
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """The engine without the rule."""
-        with ExitStack() as stack:
-            for owner, name, value in self.patches():
-                stack.enter_context(patch.object(owner, name, value))
-            yield
-
-    def hunt(self, most: int, *, first: int = 0) -> int | None:
-        """The first of so many seeds that notices, and that the whole engine passes; None if none does."""
-        for seed in range(first, first + most):
-            with self.applied():
-                violation = simulate(seed, self.world).violation
-            if violation is not None and simulate(seed, self.world).violation is None:
-                return seed
-        return None
+from syncengine.testing.simulate.mutant import Mutant, Patch
+from syncengine.testing.simulate.worldly_mutants import WORLDLY
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -359,6 +329,7 @@ MUTANTS: tuple[Mutant, ...] = (
         name="health_forgotten", rule="a record that could not be read waits",
         patches=lambda: [(Records, "unread", lambda *_: 0)],
     ),
+    *WORLDLY,
 )  # fmt: skip
 """What is taken out, one at a time."""
 

@@ -14,36 +14,49 @@ from sqlite3 import Connection
 from syncengine.connector import Archive, Change, Create, Delete, Native, Restore, SetChange, Update
 from syncengine.core.codec import decode
 from syncengine.core.model import Side
-from syncengine.store.database import pack, unpack
+from syncengine.store.database import unpack
 from syncengine.store.links import shadows
+from syncengine.testing.simulate.bounds import Bounds, Configs
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Event, FarSide, Row, Witness
 from syncengine.testing.simulate.ghost import NOTHING, Atom, Ghost, atoms
+from syncengine.testing.simulate.ledger import Ledger
 from syncengine.testing.simulate.moments import Moment, Probe, Sent
-from syncengine.testing.simulate.setup import EMAIL, Normaliser, Setup, Shape
+from syncengine.testing.simulate.setup import Setup
+from syncengine.testing.simulate.shapes import EMAIL, Normaliser, Shape
 
 _STRANGE = (Normaliser.APPEND, Normaliser.STRIP)
 """What a system may make of a value that nobody can tell from an edit, unless the system says what it stored."""
 
 
 class Oracle(Witness):
-    """Judges effects; `late_from` is set while a late request lands: what was known at the moment it was sent."""
+    """Judges the effects of one pair; `late_from` is set while a late request lands: what was known at the moment it was sent."""
 
-    def __init__(self, setup: Setup, ghost: Ghost, connection: Connection, counts: Counter[str]) -> None:
-        self._setup = setup
+    def __init__(self, pair: int, configs: Configs, ghost: Ghost, connection: Connection, counts: Counter[str]) -> None:
+        self._ledger = Ledger(pair, connection)
+        self._configs = configs
         self._ghost = ghost
         self._connection = connection
         self._counts = counts
-        self.far: dict[Side, FarSide] = {}
+        self.far: Mapping[Side, FarSide] = {}
         self.probes = {side: Probe() for side in Side}
         self.late_from: Moment | None = None
         self.tell: Callable[[str], None] | None = None
         self.has_hidden = {Side.LEFT: False, Side.RIGHT: False}
         self.first_sent: dict[str, Probe] = {}
         self.lied: dict[Side, bool] = {Side.LEFT: False, Side.RIGHT: False}
+        self.bounds = Bounds(configs, ghost, connection, counts, self._excuse)
+
+    @property
+    def _setup(self) -> Setup:
+        return self._configs.now
 
     def happened(self, side: Side, event: Event, *, by_person: bool, named: Collection[str]) -> None:
         self._ghost.happened(side, event, by_person=by_person, named=named)
+
+    def respelled(self, side: Side, event: Event) -> None:
+        """The other pair of a chain wrote a record that this pair syncs as well."""
+        self._ghost.note_respelling(side, event)
 
     def about_to(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
         try:
@@ -54,6 +67,8 @@ class Oracle(Witness):
 
     def _judge(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
         sent = self._written_ahead(change)
+        if self.bounds.fence is not None:
+            self.bounds.fence.check(sent)
         match change:
             case Create():
                 assert after is not None
@@ -75,16 +90,16 @@ class Oracle(Witness):
         if self._connection.in_transaction:
             raise Violation("I10", "a request went out while a transaction was open")
         row = self._connection.execute(
-            "SELECT i.id, i.link, i.before, i.state, l.left_id, l.right_id, i.record FROM intent i "
+            "SELECT i.id, i.link, i.before, i.state, l.left_id, l.right_id, i.record, i.run, l.state FROM intent i "
             "LEFT JOIN link l ON l.id=i.link WHERE i.idempotency_key=?",
             (change.key,),
         ).fetchone()
         if row is None:
             raise Violation("I10", "an effect without a committed intent")
-        number, link, image, state, left, right, record = row
+        number, link, image, state, left, right, record, run, link_state = row
         if state not in ("sent", "unknown", "parked"):
             raise Violation("I10", f"an effect of an intent that is {state} already")
-        return Sent(number, link, unpack(left), unpack(right), decode(image), unpack(record))
+        return Sent(number, link, unpack(left), unpack(right), decode(image), unpack(record), run, link_state)
 
     # Creates and revivals
 
@@ -94,9 +109,8 @@ class Oracle(Witness):
         counts["I5"] += 1
         if source is not None:
             here = self.far[side].live
-            alive = [
-                id_ for id_ in ghost.made_for.get((side, source), ()) if id_ in here and not self._has_another(side, id_, source)
-            ]
+            made = [id_ for id_ in ghost.made_for.get((side, source), ()) if id_ in here]
+            alive = [id_ for id_ in made if not self._ledger.has_another(side, id_, source)]
             if alive and all(self.is_past_recognition(side, id_) for id_ in alive):
                 self._excuse("made twice, for the first was edited beyond recognition while in doubt", None)
             elif alive and any(self.has_hidden.values()):
@@ -111,7 +125,7 @@ class Oracle(Witness):
                 pass
             elif sent.record not in (None, origin):
                 pass  # a person gave it the key of another record, by which it was found when that one's create was in doubt
-            elif self._has_another(side, origin, source):
+            elif self._ledger.has_another(side, origin, source):
                 pass  # ours was taken away, its origin got another partner, and then a person brought ours back
             elif ghost.born[side, origin] > ghost.strong_read.get((side, origin), -1):
                 self._excuse("mirrored back, for its origin came back between the look and the create", None)
@@ -123,7 +137,8 @@ class Oracle(Witness):
                 raise Violation("I5", f"our own record {source} was mirrored back although its origin {origin} lives")
             self._resurrection(side, source, sent)
         self._twin(side, change.key, after)
-        for shape in self._setup.shapes:
+        self.bounds.check_create(side, sent, after)
+        for shape in self._setup.fields:
             self._no_invention(shape, NOTHING, atoms(shape, after[shape.native(side)]))
 
     def created(self, side: Side, key: str, id_: str) -> None:
@@ -143,19 +158,12 @@ class Oracle(Witness):
         made = self._ghost.cells[side, id_, EMAIL.name][0].seq
         return not helped and (side, id_) not in self._ghost.partner and self._ghost.born[side, id_] > made
 
-    def _has_another(self, side: Side, id_: str, source: str) -> bool:
-        """Whether a record found another partner meanwhile than the one it was made for."""
-        row = self._connection.execute(
-            f"SELECT {side.other.value}_id FROM link WHERE {side.value}_id=? AND state='live'", (pack(id_),)
-        ).fetchone()
-        return row is not None and unpack(row[0]) != source
-
     def is_past_recognition(self, side: Side, id_: str) -> bool:
         """Whether a record that we made, without help by its system against doubles, holds nothing any more of what we sent."""
         can = self._setup.capabilities(side)
         if can.idempotent_creates or can.chooses_ids:
             return False
-        for shape in self._setup.shapes:
+        for shape in self._setup.fields:
             cell = (side, id_, shape.name)
             marks = self._ghost.cells.get(cell, ())
             if marks and marks[0].atoms & self._ghost.holds(cell):
@@ -174,7 +182,7 @@ class Oracle(Witness):
             if shape.references is None or ghost.holds((side.other, source, shape.name))
         )
         edited |= any(self._has_edit(side, source, former, shape) for shape in self._setup.shapes)
-        if edited or self._was_chosen(side.other, source):
+        if edited or self._ledger.was_chosen(side.other, source):
             return
         if ghost.born.get((side.other, source), 0) > ghost.gone[side, former][0]:
             return  # a person brought the source back since
@@ -185,6 +193,13 @@ class Oracle(Witness):
             (sent.link, sent.number),
         ).fetchone():
             self._excuse("revived, for an update in doubt could not be proved", None)
+            return
+        if any(
+            ghost.respelled.get((side.other, source, shape.name), -1) > ghost.cells[side, former, EMAIL.name][0].seq
+            for shape in self._setup.shapes
+        ):
+            # The third system's spelling travelled here: to this pair an edit, though by its words the ghost cannot tell.
+            self._excuse("revived, for the other pair had brought another spelling", None)
             return
         if self._has_no_base(side.other, source, sent):
             self._excuse("revived, for a field of it never had a base", None)
@@ -213,22 +228,16 @@ class Oracle(Witness):
             return shape.references is None and bool(marks) and not marks[0].by_person and marks[0].atoms != mark.atoms
         return not any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks)
 
-    def _was_chosen(self, side: Side, id_: str) -> bool:
-        row = self._connection.execute(
-            f"SELECT 1 FROM inbox n JOIN link l ON l.id=n.link WHERE l.{side.value}_id=? AND n.pick IS NOT NULL",
-            (pack(id_),),
-        ).fetchone()
-        return row is not None
-
     def _twin(self, side: Side, key_of: str, after: Mapping[str, Native]) -> None:
         self._counts["I6"] += 1
-        key = atoms(EMAIL, after[EMAIL.native(side)])
+        email = self._setup.email
+        key = atoms(email, after[email.native(side)])
         if not key:
             return
         probe, ghost = self.first_sent.get(key_of, self.probes[side]), self._ghost
         for row in self.far[side].live.values():
-            value = row.fields[EMAIL.native(side)]
-            if atoms(EMAIL, value) != key:
+            value = row.fields[email.native(side)]
+            if atoms(email, value) != key:
                 continue
             mark = ghost.cells[side, row.id, "email"][-1]
             seen_since = max(mark.seq, ghost.born[side, row.id])
@@ -270,15 +279,18 @@ class Oracle(Witness):
         counts["I12"] += 1
         touched = False
         partner = sent.id(side.other)
-        mapped = set()
-        for shape in self._setup.shapes:
+        setup = self._configs.of_run(sent.run)
+        self.bounds.check_scope(side, change, sent, before, self._read_at(side, before.id))
+        for shape in setup.fields:
             name = shape.native(side)
-            mapped.add(name)
             if before.fields[name] == after[name]:
                 continue
             touched = True
             now, then = atoms(shape, before.fields[name]), atoms(shape, after[name])
             self._no_invention(shape, now, then)
+            if not setup.maps(side, name):
+                self.bounds.check_unmapped(side, change, before, shape, after[name], self._read_at(side, before.id))
+                continue
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
                 self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
@@ -286,9 +298,6 @@ class Oracle(Witness):
             overwrites = now - then if isinstance(change.fields.get(name), SetChange) else now != then
             if not raced and overwrites and atoms(shape, sent.before.get(name)) != now:
                 raise Violation("I12", f"{shape.name} of {before.id} was overwritten, and its before-image is not in the journal")
-        for name, value in before.fields.items():
-            if name not in mapped and after[name] != value:
-                raise Violation("I1", f"the unmapped field {name} of {before.id} was changed")
         if not touched:
             counts["writes without effect"] += 1
 
@@ -297,6 +306,10 @@ class Oracle(Witness):
         counts["I2"] += 1
         counts["I8"] += 1
         partner = sent.id(side.other)
+        setup = self._configs.of_run(sent.run)
+        self.bounds.check_scope(side, change, sent, before, self._read_at(side, before.id))
+        if sent.state == "suspended" and not self.bounds.was_chosen(sent):
+            raise Violation("I8", f"{before.id} on the {side.value} was deleted although its link is suspended by a filter")
         if partner is not None and partner in self.far[side.other].live:
             back = ghost.born.get((side.other, partner), 0)
             if back > self._reads.get((side.other, partner), -1):
@@ -305,7 +318,7 @@ class Oracle(Witness):
                 self._excuse("partner was denied by its system", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
-        for shape in self._setup.shapes:
+        for shape in setup.shapes:  # what is not mapped, nobody knows; it goes with its record
             name = shape.native(side)
             raced = self._raced(side, change, sent, before, name)
             for atom in atoms(shape, before.fields[name]):
@@ -319,7 +332,7 @@ class Oracle(Witness):
         if isinstance(change, Update) and isinstance(change.fields.get(name), SetChange):
             return False
         where = (side, before.id)
-        shape = next(shape for shape in self._setup.shapes if shape.native(side) == name)
+        shape = next(shape for shape in self._setup.fields if shape.native(side) == name)
         marks = self._ghost.cells[side, before.id, shape.name]
         return marks[-1].seq > self._reads.get(where, 2**62)
 
@@ -328,10 +341,13 @@ class Oracle(Witness):
         """When each record was read last before the request was sent that takes effect now: nobody can call it back."""
         return self.late_from.reads if self.late_from is not None else self._ghost.strong_read
 
+    def _read_at(self, side: Side, id_: str) -> int:
+        return self._reads.get((side, id_), 2**62)
+
     def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
         if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
             return
-        if self._in_attic(side, id_, shape, atom):
+        if any(atom in atoms(shape, value) for value in self._ledger.attic(side, id_, shape.native(side))):
             return
         if raced:
             self._excuse("edit between the read and an unconditional write", (shape.name, atom))
@@ -340,7 +356,7 @@ class Oracle(Witness):
             # 3.4, update: a record that holds what was sent proves the write. A person who typed the very same proves it, too.
             self._excuse("a person typed the very value that was in doubt", (shape.name, atom))
             return
-        if not self._setup.manners[side].versions and self._was_in_doubt(side, id_):
+        if not self._setup.manners[side].versions and self._ledger.was_in_doubt(side, id_):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
@@ -349,26 +365,8 @@ class Oracle(Witness):
         """Whether an update that never arrived would have put this there, and was taken to have done so."""
         if any(not mark.by_person and atom in mark.atoms for mark in self._ghost.cells.get((side, id_, shape.name), ())):
             return False
-        rows = self._connection.execute(
-            "SELECT payload FROM intent WHERE side=? AND record=? AND op='update' AND state='done'", (side.value, pack(id_))
-        ).fetchall()
-        return any(atom in atoms(shape, decode(payload).get(shape.native(side))) for (payload,) in rows)
-
-    def _was_in_doubt(self, side: Side, id_: str) -> bool:
-        """Whether an update of the record ever ended without proof."""
-        row = self._connection.execute(
-            "SELECT 1 FROM intent WHERE side=? AND record=? AND op='update' AND state='closed'", (side.value, pack(id_))
-        ).fetchone()
-        return row is not None
-
-    def _in_attic(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
-        for (value,) in self._connection.execute(
-            "SELECT value FROM attic WHERE side=? AND record=? AND field=?",
-            (side.value, pack(id_), shape.native(side)),
-        ).fetchall():
-            if atom in atoms(shape, decode(value)["value"]):
-                return True
-        return False
+        name = shape.native(side)
+        return any(atom in atoms(shape, payload.get(name)) for payload in self._ledger.proved_updates(side, id_))
 
     def _no_invention(self, shape: Shape, now: frozenset[Atom], then: frozenset[Atom]) -> None:
         if shape.references is not None:

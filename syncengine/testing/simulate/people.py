@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from syncengine.connector import Fields, FieldType, Native
-from syncengine.core.model import Direction, Side
+from syncengine.core.model import Side
 from syncengine.testing.simulate.farside import FarSide
-from syncengine.testing.simulate.setup import BOSS, EMAIL, NAME, Shape
-from syncengine.testing.simulate.setup import World as Kind
+from syncengine.testing.simulate.shapes import BOSS, EMAIL, NAME, Shape
 
 if TYPE_CHECKING:
+    from syncengine.testing.simulate.pair import Pair
     from syncengine.testing.simulate.world import World
 
 _POOL = ("ann", "bob", "zoë", "eve")
@@ -51,30 +51,27 @@ class People:
     def act(self) -> None:
         """One person does one thing."""
         world = self._world
-        sides = tuple(Side)
-        if world.setup.spec.direction is Direction.LEFT_TO_RIGHT and world.setup.world is Kind.QUIET:
-            sides = (Side.LEFT,)
-        far = world.far[world.tape.choose(sides)]
+        far = world.tape.choose(tuple(world.systems.values()))
         done = world.tape.choose(self._wheel)(far)
         if done is not None:
             world.counts["people's doings"] += 1
             if world.story is not None:
-                world.tell(f"a person on the {far.side.value}: {done}")
+                world.tell(f"a person on the {far.name}: {done}")
 
     def fill(self) -> None:
         """The first records, before the engine is ever run."""
-        for far in self._world.far.values():
+        for far in self._world.systems.values():
             for _ in range(self._world.tape.choose((1, 0, 2, 3))):
                 done = self._create(far)
                 if self._world.story is not None and done is not None:
-                    self._world.tell(f"at first on the {far.side.value}: {done}")
+                    self._world.tell(f"at first on the {far.name}: {done}")
 
-    def typed(self) -> str:
-        """A value that a person types to settle a conflict."""
+    def typed(self, pair: Pair) -> str:
+        """A value that a person types to settle a conflict of a pair."""
         self._count += 1
         value = f"T{self._count}"
         for side in Side:
-            self._world.ghost.introduced[side][NAME.name, ("text", str(self._count))] = self._world.ghost.tick()
+            pair.ghost.introduced[side][NAME.name, ("text", str(self._count))] = pair.ghost.tick()
         return value
 
     # Values

@@ -1,21 +1,20 @@
 """
 What a simulated history starts from: two systems with their capabilities and manners, a pair between them, and how often
-what goes wrong. All of it is drawn from the tape; a blank tape is two fully capable, well-mannered systems.
+what goes wrong. All of it is drawn from the tape; a blank tape is two fully capable, well-mannered systems. (A third system
+beyond them: see `chain`. What becomes of a config later on: see `reconfigure`.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_EVEN, Decimal
 from enum import Enum
 
-from syncengine.connector import Capabilities, Field, FieldType, Native, Resource
+from syncengine.connector import Capabilities, Field, Resource
 from syncengine.core.mapping import PairRule, compile_pair
 from syncengine.core.model import Deletes, Direction, End, FieldSpec, Guards, Keyless, Limit, PairSpec, Policy, Side
+from syncengine.testing.simulate.shapes import AMOUNT, BOSS, EMAIL, NAME, PAIR, TAGS, Normaliser, Shape
 from syncengine.testing.simulate.tape import Tape
-
-PAIR = "people"
 
 
 class World(Enum):
@@ -62,58 +61,6 @@ class Fault(Enum):
     SECOND = "second engine"
 
 
-class Normaliser(Enum):
-    """What a system makes of a value before it stores it."""
-
-    NONE = "none"
-    TRIM = "trim"
-    LOWER = "lower"
-    ROUND = "round"
-    TRUNCATE = "truncate"
-    STRIP = "strip dashes"
-    APPEND = "append"
-
-
-_CENT = Decimal("0.01")
-_NORMALISE: Mapping[Normaliser, Callable[[Native], Native]] = {
-    Normaliser.TRIM: lambda value: value.strip() if isinstance(value, str) else value,
-    Normaliser.LOWER: lambda value: value.lower() if isinstance(value, str) else value,
-    Normaliser.ROUND: lambda value: value.quantize(_CENT, ROUND_HALF_EVEN) if isinstance(value, Decimal) else value,
-    Normaliser.TRUNCATE: lambda value: value[:9] if isinstance(value, str) else value,
-    Normaliser.STRIP: lambda value: value.replace("-", "") if isinstance(value, str) else value,
-    Normaliser.APPEND: lambda value: value + "!" if isinstance(value, str) and value else value,
-}
-
-
-def normalised(how: Normaliser, value: Native) -> Native:
-    """The value as a system with this manner stores it."""
-    change = _NORMALISE.get(how)
-    return value if change is None else change(value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """One mapped field: its shared name, its names on both sides, and what it holds."""
-
-    name: str
-    left: str
-    right: str
-    type: FieldType
-    many: bool = False
-    references: str | None = None
-
-    def native(self, side: Side) -> str:
-        return self.left if side is Side.LEFT else self.right
-
-
-EMAIL = Shape(name="email", left="email", right="mail", type=FieldType.EMAIL)
-NAME = Shape(name="name", left="name", right="title", type=FieldType.TEXT)
-AMOUNT = Shape(name="amount", left="amount", right="total", type=FieldType.DECIMAL)
-TAGS = Shape(name="tags", left="tags", right="labels", type=FieldType.SET, many=True)
-BOSS = Shape(name="boss", left="boss", right="parent", type=FieldType.REFERENCE, references=PAIR)
-SHAPES = (EMAIL, NAME, AMOUNT, TAGS, BOSS)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
     """How a system behaves beyond what it declares; `folds`: unique values and `find` ignore case."""
@@ -136,9 +83,17 @@ class Manners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """One simulated world; `rates` holds the probability of each fault at each of its chances, 0 for those that are off."""
+    """
+    One pair of a simulated world, as its config is at the moment, and the world around it.
+
+    `fields` are those that the records of both systems have, `shapes` those of them that the pair maps. `names` are what the
+    story calls the systems. `rates` holds the probability of each fault at each of its chances, 0 for those that are off. `next`:
+    the pair between the right system and a third one, where `is_chain`. `is_changing`: the operator edits the config in
+    mid-history.
+    """
 
     world: World
+    fields: tuple[Shape, ...]
     shapes: tuple[Shape, ...]
     spec: PairSpec
     rule: PairRule
@@ -148,9 +103,29 @@ class Setup:
     busy: float
     between: int
     rounds: int
+    names: Mapping[Side, str] = field(default_factory=lambda: {side: side.value for side in Side})
+    next: Setup | None = None
+    is_chain: bool = False
+    is_changing: bool = False
 
     def capabilities(self, side: Side) -> Capabilities:
         return self.resources[side].capabilities
+
+    @property
+    def email(self) -> Shape:
+        """The field that records are matched by."""
+        return self.fields[0]
+
+    def maps(self, side: Side, name: str) -> bool:
+        """Whether the pair maps this native field."""
+        return any(shape.native(side) == name for shape in self.shapes)
+
+    def reconfigured(self, spec: PairSpec) -> Setup:
+        """The same pair under another config."""
+        mapped = {each.name for each in spec.fields}
+        shapes = tuple(shape for shape in self.fields if shape.name in mapped)
+        uniques = (self.manners[Side.LEFT].unique, self.manners[Side.RIGHT].unique)
+        return replace(self, spec=spec, shapes=shapes, rule=compiled(spec, self.fields, uniques))
 
 
 ABLE = Capabilities(
@@ -179,31 +154,43 @@ _CALM = frozenset({Fault.BLACKOUT, Fault.SHORT, Fault.HIDDEN, Fault.SECOND, Faul
 """Faults that the standard world leaves out."""
 
 
-def draw_setup(tape: Tape, world: World) -> Setup:
-    """A world from the tape."""
+_SPECIAL = (*[(False, False)] * 13, (True, False), (False, True), (True, True))
+"""Whether a history has a chain of two pairs, and whether its config changes: one in eight each."""
+
+
+def draw_pair(tape: Tape, world: World) -> Setup:
+    """A world with one pair, from the tape."""
     shapes = (EMAIL, NAME, *(shape for shape, chance in ((AMOUNT, 0.5), (TAGS, 0.3)) if tape.chance(chance)))
     if world is World.HOSTILE and tape.chance(0.15):
         shapes = (*shapes, BOSS)
-    manners = {side: _manners(tape, world, shapes, side) for side in Side}
-    capabilities = {side: _capabilities(tape, world, manners[side]) for side in Side}
-    manners = {side: _consistent(manners[side], capabilities[side], manners[side.other]) for side in Side}
-    spec = _spec(tape, world, shapes, capabilities)
+    manners = {side: draw_manners(tape, world, shapes, side) for side in Side}
+    capabilities = {side: draw_capabilities(tape, world, manners[side]) for side in Side}
+    manners = {side: consistent(manners[side], manners[side.other]) for side in Side}
+    spec = draw_spec(tape, world, shapes, capabilities)
     uniques = (manners[Side.LEFT].unique, manners[Side.RIGHT].unique)
     rates: dict[Fault, float] = {}
     for fault in Fault:
         off = world is World.QUIET or (world is World.STANDARD and fault in _CALM)
         rates[fault] = 0.0 if off else _RATES[tape.draw(len(_RATES))]
+    busy = tape.choose((0.0, 0.005, 0.01, 0.02, 0.05, 0.1))
+    between = 1 + tape.draw(4)
+    # One slot for both: below four it means what it meant in every tape that was kept before there was more than one pair.
+    special, rounds = divmod(tape.draw(4 * len(_SPECIAL)), 4)
+    is_chain, is_changing = _SPECIAL[special]
     return Setup(
         world=world,
+        fields=shapes,
         shapes=shapes,
         spec=spec,
-        rule=_rule(spec, shapes, uniques),
-        resources={side: _resource(shapes, side, capabilities[side], unique=manners[side].unique) for side in Side},
+        rule=compiled(spec, shapes, uniques),
+        resources={side: resource_of(shapes, side, capabilities[side], unique=manners[side].unique) for side in Side},
         manners=manners,
         rates=rates,
-        busy=tape.choose((0.0, 0.005, 0.01, 0.02, 0.05, 0.1)),
-        between=1 + tape.draw(4),
-        rounds=3 + tape.draw(4),
+        busy=busy,
+        between=between,
+        rounds=3 + rounds,
+        is_chain=is_chain,
+        is_changing=is_changing,
     )
 
 
@@ -217,14 +204,15 @@ def calm_setup(
 ) -> Setup:
     """A world in which nothing happens but what a script says."""
     shapes = (EMAIL, NAME, AMOUNT)
-    spec = replace(_spec(Tape(0, ()), World.QUIET, shapes, capabilities), conflicts=conflicts, deletes=deletes)
+    spec = replace(draw_spec(Tape(0, ()), World.QUIET, shapes, capabilities), conflicts=conflicts, deletes=deletes)
     uniques = (manners[Side.LEFT].unique, manners[Side.RIGHT].unique)
     return Setup(
         world=World.QUIET,
+        fields=shapes,
         shapes=shapes,
         spec=spec,
-        rule=_rule(spec, shapes, uniques),
-        resources={side: _resource(shapes, side, capabilities[side], unique=manners[side].unique) for side in Side},
+        rule=compiled(spec, shapes, uniques),
+        resources={side: resource_of(shapes, side, capabilities[side], unique=manners[side].unique) for side in Side},
         manners=manners,
         rates=dict.fromkeys(Fault, 0.0),
         busy=0.0,
@@ -233,7 +221,8 @@ def calm_setup(
     )
 
 
-def _manners(tape: Tape, world: World, shapes: tuple[Shape, ...], side: Side) -> Manners:
+def draw_manners(tape: Tape, world: World, shapes: tuple[Shape, ...], side: Side) -> Manners:
+    """How a system behaves, by the tape."""
     normalise: dict[str, Normaliser] = {}
     choices = {
         "email": (Normaliser.NONE, Normaliser.NONE, Normaliser.TRIM, Normaliser.LOWER),
@@ -266,7 +255,8 @@ def _manners(tape: Tape, world: World, shapes: tuple[Shape, ...], side: Side) ->
     )
 
 
-def _capabilities(tape: Tape, world: World, manners: Manners) -> Capabilities:
+def draw_capabilities(tape: Tape, world: World, manners: Manners) -> Capabilities:
+    """What a system can do, by the tape."""
     if world is not World.HOSTILE:
         return replace(
             ABLE,
@@ -298,25 +288,28 @@ def _capabilities(tape: Tape, world: World, manners: Manners) -> Capabilities:
     )
 
 
-def _consistent(mine: Manners, capabilities: Capabilities, others: Manners) -> Manners:
+def consistent(mine: Manners, *others: Manners) -> Manners:
     """What would be no system at all: one that archives but can't restore is one, two that both append at every write are not."""
-    del capabilities
     normalise = dict(mine.normalise)
-    if Normaliser.APPEND in others.normalise.values():
+    if any(Normaliser.APPEND in each.normalise.values() for each in others):
         normalise = {name: how for name, how in normalise.items() if how is not Normaliser.APPEND}
     return replace(mine, normalise=normalise)
 
 
-_TRUSTING = Guards(
+TRUSTING = Guards(
     deletes=Limit(share=0.9, number=50), updates=Limit(share=1.0, number=1000), creates=Limit(share=1.0, number=1000)
 )
-_CAREFUL = replace(_TRUSTING, deletes=Limit(share=0.3, number=1))
+CAREFUL = replace(TRUSTING, deletes=Limit(share=0.3, number=1))
 
 
-def _spec(tape: Tape, world: World, shapes: tuple[Shape, ...], capabilities: Mapping[Side, Capabilities]) -> PairSpec:
-    fields = tuple(
-        FieldSpec(name=shape.name, left=shape.left, right=shape.right, references=shape.references) for shape in shapes
-    )
+def field_of(shape: Shape) -> FieldSpec:
+    """A field as the config maps it."""
+    return FieldSpec(name=shape.name, left=shape.left, right=shape.right, references=shape.references)
+
+
+def draw_spec(tape: Tape, world: World, shapes: tuple[Shape, ...], capabilities: Mapping[Side, Capabilities]) -> PairSpec:
+    """What the config says of the pair, by the tape."""
+    fields = tuple(map(field_of, shapes))
     policy = tape.choose((Policy.ASK, Policy.LEFT, Policy.RIGHT, Policy.NEWER))
     if tape.chance(0.5):
         fields = tuple(replace(each, conflicts=Policy.UNION) if each.name == "tags" else each for each in fields)
@@ -335,12 +328,13 @@ def _spec(tape: Tape, world: World, shapes: tuple[Shape, ...], capabilities: Map
         deletes=deletes,
         direction=direction,
         keyless=Keyless.CREATE if tape.chance(0.2) else Keyless.SKIP,
-        guards=_CAREFUL if tape.chance(0.5) else _TRUSTING,
+        guards=CAREFUL if tape.chance(0.5) else TRUSTING,
         full_sweep=600.0 if sweeping else 10 * 86400.0,
     )
 
 
-def _resource(shapes: tuple[Shape, ...], side: Side, capabilities: Capabilities, *, unique: bool) -> Resource:
+def resource_of(shapes: tuple[Shape, ...], side: Side, capabilities: Capabilities, *, unique: bool) -> Resource:
+    """The resource of a system that has these fields."""
     fields = {}
     for shape in shapes:
         name = shape.native(side)
@@ -348,7 +342,7 @@ def _resource(shapes: tuple[Shape, ...], side: Side, capabilities: Capabilities,
             name=name,
             type=shape.type,
             many=shape.many,
-            unique=unique and shape is EMAIL,
+            unique=unique and shape.name == EMAIL.name,
             references="people" if shape.references else None,
         )
     return Resource(name="people", fields=fields, capabilities=capabilities)
@@ -358,14 +352,15 @@ _RULES: dict[object, PairRule] = {}
 """Compiled rules by what they are made of: a campaign needs a few hundred of them, and compiling one costs a millisecond."""
 
 
-def _rule(spec: PairSpec, shapes: tuple[Shape, ...], uniques: tuple[bool, bool]) -> PairRule:
+def compiled(spec: PairSpec, fields: tuple[Shape, ...], uniques: tuple[bool, bool]) -> PairRule:
+    """The rule of a pair between systems that have these fields; `uniques`: whether the email is unique, left and right."""
     key = (
-        tuple((each.name, each.conflicts) for each in spec.fields), spec.conflicts, spec.deletes, spec.direction, spec.keyless,
-        spec.guards, spec.full_sweep, uniques,
+        spec.name, tuple((each.name, each.left, each.conflicts) for each in spec.fields), spec.conflicts, spec.deletes,
+        spec.direction, spec.keyless, spec.guards, spec.full_sweep, tuple(spec.filters.items()), uniques,
     )  # fmt: skip
     rule = _RULES.get(key)
     if rule is None:
-        left, right = (_resource(shapes, side, ABLE, unique=uniques[index]) for index, side in enumerate(Side))
+        left, right = (resource_of(fields, side, ABLE, unique=uniques[index]) for index, side in enumerate(Side))
         rule = compile_pair(spec, left, right, timezones=dict.fromkeys(Side))
         _RULES[key] = rule
     return rule

@@ -1,5 +1,5 @@
 """
-A simulated world: two far sides, people, faults, late requests and virtual time, all decided by the tape.
+A simulated world: two far sides or three, people, faults, late requests and virtual time, all decided by the tape.
 
 The world is at work whenever the engine makes a call: before and after it time passes, people act, requests that had timed
 out land, and processes die.
@@ -15,11 +15,11 @@ from sqlite3 import Connection
 
 from syncengine.connector import Change, Create, Outcome, Written
 from syncengine.core.model import Side
+from syncengine.testing.simulate.chain import Seats
 from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import FarSide
-from syncengine.testing.simulate.ghost import Ghost
 from syncengine.testing.simulate.moments import Moment
-from syncengine.testing.simulate.oracle import Oracle
+from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.people import People
 from syncengine.testing.simulate.ports import SimClock
 from syncengine.testing.simulate.setup import Fault, Setup
@@ -75,26 +75,46 @@ class World:
         self.connection = connection
         self.counts = counts
         self.clock = SimClock()
-        self.ghost = Ghost(setup.shapes)
-        self.oracle = Oracle(setup, self.ghost, connection, counts)
-        self.far = {side: FarSide(side, setup.resources[side], setup.manners[side], self.clock, self.oracle) for side in Side}
-        self.oracle.far = self.far
+        setups = [setup] if setup.next is None else [setup, setup.next]
+        self.pairs = [Pair(number, each, connection, counts) for number, each in enumerate(setups, 1)]
+        self.systems: dict[str, FarSide] = {}
+        self.seats: dict[str, Seats] = {}
+        for pair in self.pairs:
+            self._join(pair)
         self.people = People(self)
         self.hostile = True
         self.story: list[str] | None = None
-        self.lies: dict[Side, Lie | None] = {Side.LEFT: None, Side.RIGHT: None}
-        self.denied_until = {Side.LEFT: 0.0, Side.RIGHT: 0.0}
+        self.lies: dict[str, Lie | None] = dict.fromkeys(self.systems)
+        self.denied_until = dict.fromkeys(self.systems, 0.0)
         self.boundaries: list[str] = []
         self.blow: Blow | None = None
         self.blow_at = 0
         self.struck: Blow | None = None
-        self.apart: set[tuple[int, str]] = set()
-        self.chosen = False
         self.ever_lied = False
         self.rival: Callable[[], None] | None = None
-        self.short = {Side.LEFT: False, Side.RIGHT: False}
-        self._late: list[tuple[float, int, Side, Change, Moment]] = []
+        self.short = dict.fromkeys(self.systems, False)
+        self._late: list[tuple[float, int, Pair, Side, Change, Moment]] = []
         self._number = 0
+
+    def _join(self, pair: Pair) -> None:
+        """Let a pair stand between its systems; the one in the middle of a chain is there already."""
+        setup, far = pair.setup, {}
+        for side in Side:
+            name = setup.names[side]
+            if name not in self.systems:
+                witness = Seats(name, self.connection) if self.setup.is_chain else pair.oracle
+                called = next(each for each in Side if setup.fields[0].native(side) == self.setup.fields[0].native(each))
+                self.systems[name] = FarSide(name, called, setup.resources[side], setup.manners[side], self.clock, witness)
+                if isinstance(witness, Seats):
+                    self.seats[name] = witness
+            if name in self.seats:
+                self.seats[name].taken.append((pair.number, side, pair.oracle))
+            far[side] = self.systems[name]
+        pair.join(far)
+
+    def pair(self, number: int) -> Pair:
+        """A pair by its number."""
+        return self.pairs[number - 1]
 
     def tell(self, text: str) -> None:
         """Add a line to the story; callers build the text only where `story` is kept."""
@@ -155,43 +175,48 @@ class World:
 
     # Requests that land late
 
-    def send_late(self, side: Side, change: Change) -> None:
+    def send_late(self, pair: Pair, side: Side, change: Change) -> None:
         """A request is on its way and lands within the system's horizon."""
-        horizon = self.setup.capabilities(side).late_arrival
+        horizon = pair.far[side].capabilities.late_arrival
         due = self.clock.time + horizon * self.tape.choose((0.5, 0.02, 0.9, 0.99))
         self._number += 1
-        sent = Moment(reads=dict(self.ghost.strong_read), lied=dict(self.oracle.lied))
-        heappush(self._late, (due, self._number, side, change, sent))
+        sent = Moment(reads=dict(pair.ghost.strong_read), lied=dict(pair.oracle.lied))
+        heappush(self._late, (due, self._number, pair, side, change, sent))
 
     def _land(self) -> None:
-        due, _, side, change, sent = heappop(self._late)
+        due, _, pair, side, change, sent = heappop(self._late)
         # Nobody looked since it landed: it landed when it was due.
         now, self.clock.time = self.clock.time, min(due, self.clock.time)
         self.counts["late arrivals"] += 1
         if self.story is not None:
-            self.tell(f"a late request lands on the {side.value}: {describe(change)}")
-        self.oracle.late_from = sent
+            self.tell(f"a late request lands on the {pair.far[side].name}: {describe(change)}")
+        pair.oracle.late_from = sent
         try:
-            outcome = self.apply(side, change)
+            outcome = self.apply(pair, side, change)
         finally:
-            self.oracle.late_from = None
+            pair.oracle.late_from = None
             self.clock.time = now
         if self.story is not None and not isinstance(outcome, Written):
             self.tell(f"  refused: {outcome.error}")
 
-    def apply(self, side: Side, change: Change) -> Outcome:
-        """Do a change at the far side."""
-        far = self.far[side]
+    def apply(self, pair: Pair, side: Side, change: Change) -> Outcome:
+        """Do a change of a pair at a far side."""
+        far = pair.far[side]
         before = far.effects
         outcome = far.apply(change)
         if isinstance(change, Create) and isinstance(outcome, Written) and far.effects > before:
-            self.oracle.created(side, change.key, outcome.id)
+            pair.oracle.created(side, change.key, outcome.id)
         return outcome
 
     @property
     def effects(self) -> int:
         """How often the engine changed anything."""
-        return sum(far.effects for far in self.far.values())
+        return sum(far.effects for far in self.systems.values())
+
+    @property
+    def removals(self) -> int:
+        """How often a record went, whoever took it away."""
+        return sum(event.after is None for far in self.systems.values() for event in far.events)
 
     def land_all(self) -> None:
         """Let every request land that is still on its way."""

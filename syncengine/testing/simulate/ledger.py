@@ -1,0 +1,57 @@
+"""What the state says of a pair's records, where the oracle asks: who is linked, what was answered, sent, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from sqlite3 import Connection
+
+from syncengine.connector import Native
+from syncengine.core.codec import decode
+from syncengine.core.model import Side
+from syncengine.store.database import pack, unpack
+
+
+class Ledger:
+    """The state of one pair, read only."""
+
+    def __init__(self, pair: int, connection: Connection) -> None:
+        self._pair = pair
+        self._connection = connection
+
+    def has_another(self, side: Side, id_: str, source: str) -> bool:
+        """Whether a record found another partner meanwhile than the one it was made for."""
+        row = self._connection.execute(
+            f"SELECT {side.other.value}_id FROM link WHERE pair=? AND {side.value}_id=? AND state='live'", (self._pair, pack(id_))
+        ).fetchone()
+        return row is not None and unpack(row[0]) != source
+
+    def was_chosen(self, side: Side, id_: str) -> bool:
+        """Whether a person answered any question about a record."""
+        row = self._connection.execute(
+            f"SELECT 1 FROM inbox n JOIN link l ON l.id=n.link WHERE l.pair=? AND l.{side.value}_id=? AND n.pick IS NOT NULL",
+            (self._pair, pack(id_)),
+        ).fetchone()
+        return row is not None
+
+    def proved_updates(self, side: Side, id_: str) -> Iterator[Mapping[str, Native]]:
+        """What the updates of a record sent that were proved."""
+        for (payload,) in self._connection.execute(
+            "SELECT payload FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='done'",
+            (self._pair, side.value, pack(id_)),
+        ).fetchall():
+            yield decode(payload)
+
+    def was_in_doubt(self, side: Side, id_: str) -> bool:
+        """Whether an update of the record ever ended without proof."""
+        row = self._connection.execute(
+            "SELECT 1 FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='closed'",
+            (self._pair, side.value, pack(id_)),
+        ).fetchone()
+        return row is not None
+
+    def attic(self, side: Side, id_: str, name: str) -> Iterator[Native]:
+        """The values of a field that were kept before they were overwritten."""
+        for (value,) in self._connection.execute(
+            "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?", (self._pair, side.value, pack(id_), name)
+        ).fetchall():
+            yield decode(value)["value"]

@@ -1,0 +1,86 @@
+"""The real App over a simulated world, as one process after the other opens it, and the state in memory that outlives them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from syncengine.app import App
+from syncengine.config.model import Config
+from syncengine.core.model import PairSpec, Side
+from syncengine.engine.context import Context, Ports
+from syncengine.engine.remote import Remote
+from syncengine.engine.wrap import Checked, Retrying
+from syncengine.store.database import Database
+from syncengine.store.migrations import STAGING
+from syncengine.store.store import Store
+from syncengine.testing.simulate.connector import SimConnector
+from syncengine.testing.simulate.world import World
+
+PLACE = "simulated"
+"""Where every simulated process runs."""
+
+
+class SimApp(App):
+    """The real App over a simulated world: one process, which may die."""
+
+    def __init__(self, world: World, store: Store, ports: Ports, connectors: Mapping[tuple[int, Side], SimConnector]) -> None:
+        pairs = {pair.setup.spec.name: pair.setup.spec for pair in world.pairs}
+        config = Config(path=Path(), base=Path(), state=Path(), systems={}, pairs=pairs)
+        registry: Any = None
+        super().__init__(config, registry, store, ports)
+        self._place = PLACE
+        self._within_reach = {
+            pair.setup.spec.name: (
+                pair.setup.rule,
+                {
+                    side: Remote(
+                        side=side,
+                        end=pair.setup.spec.end(side),
+                        connector=Checked(Retrying(connectors[pair.number, side], world.clock)),
+                        resource=pair.setup.resources[side],
+                        columns=pair.setup.rule.columns(side),
+                        account=pair.far[side].name,
+                    )
+                    for side in Side
+                },
+            )
+            for pair in world.pairs
+        }
+
+    def _context(self, spec: PairSpec, *, planning: bool = False) -> Context:
+        del planning
+        return self._over(self.store, spec, *self._within_reach[spec.name])
+
+
+_IDLE: list[sqlite3.Connection] = []
+
+
+def fresh_connection() -> sqlite3.Connection:
+    """
+    An empty state in memory.
+
+    A connection is used again where there is one: to make the schema, and to prepare each statement anew, costs as much as the
+    history itself.
+    """
+    if _IDLE:
+        connection = _IDLE.pop()
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        # All others may refer to a pair; the last one tells which migrations were made.
+        for table in (*sorted({*tables, "temp.staged"} - {"pair", "_sqlite_migrations"}), "pair"):
+            connection.execute(f"DELETE FROM {table}")
+        return connection
+    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=512)
+    Database(connection).prepare()
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.executescript(STAGING)
+    return connection
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Let another history have the connection."""
+    if connection.in_transaction:
+        connection.rollback()
+    _IDLE.append(connection)
