@@ -95,6 +95,7 @@ INVARIANTS: Mapping[str, str] = {
     "I10": "every effect has an open intent, committed before",
     "I11": "a link has one open intent",
     "I12": "the before-image is in the journal",
+    "I14": "the pairs on one resource take turns",
     "I17": "what is not mapped, outside a filter, or changed in the config unapproved is left alone",
     "L3": "every record is linked, or listed with its reason",
     "L4": "no intent stays in doubt",

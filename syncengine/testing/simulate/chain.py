@@ -6,6 +6,7 @@ The pairs know nothing of each other. What one of them writes in the middle is t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from sqlite3 import Connection
@@ -91,7 +92,8 @@ class Seats(Witness):
     A pair answers for its own writes. Those of the other pair are to it what a person did there.
     """
 
-    def __init__(self, name: str, connection: Connection) -> None:
+    def __init__(self, name: str, connection: Connection, counts: Counter[str]) -> None:
+        self._counts = counts
         self._name = name
         self.taken: list[tuple[int, Side, Oracle]] = []
         self._connection = connection
@@ -104,9 +106,18 @@ class Seats(Witness):
         self._acting = row[0] if row is not None else self.taken[0][0]
         for pair, mine, oracle in self.taken:
             if pair == self._acting:
+                if len(self.taken) > 1 and oracle.late_from is None:
+                    self._takes_its_turn(pair)
                 oracle.about_to(mine, change, before, after)
             elif isinstance(change, Create):
                 self._not_in_doubt(pair, mine, change)
+
+    def _takes_its_turn(self, pair: int) -> None:
+        """The pairs on one resource take turns: whoever writes to it began last."""
+        row = self._connection.execute("SELECT pair FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        self._counts["I14"] += 1
+        if row[0] != pair:
+            raise Violation("I14", f"two pairs were at work on the {self._name} at once")
 
     def _not_in_doubt(self, pair: int, side: Side, change: Create) -> None:
         """A create of another pair that is in doubt blocks its key in the resource: it may be about to appear."""

@@ -102,7 +102,7 @@ class World:
         for side in Side:
             name = setup.names[side]
             if name not in self.systems:
-                witness = Seats(name, self.connection) if self.setup.is_chain else pair.oracle
+                witness = Seats(name, self.connection, self.counts) if self.setup.is_chain else pair.oracle
                 called = next(each for each in Side if setup.fields[0].native(side) == self.setup.fields[0].native(each))
                 self.systems[name] = FarSide(name, called, setup.resources[side], setup.manners[side], self.clock, witness)
                 if isinstance(witness, Seats):

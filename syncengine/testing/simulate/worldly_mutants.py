@@ -13,6 +13,7 @@ from syncengine.core.mapping import PairRule
 from syncengine.core.model import Side
 from syncengine.engine import decide, run
 from syncengine.store import records
+from syncengine.store.leases import Leases
 from syncengine.testing.simulate.mutant import Mutant, Patch
 from syncengine.testing.simulate.setup import Setup, World
 
@@ -66,10 +67,23 @@ def _shared_records() -> list[Patch]:
     return [(records, "end_of", end_of)]
 
 
+def _lease_of_a_pair() -> list[Patch]:
+    original = Leases.acquire
+
+    def acquire(self: Any, resources: Any, **by: Any) -> Any:
+        return original(self, [" and ".join(sorted(resources))], **by)
+
+    return [(Leases, "acquire", acquire)]
+
+
 WORLDLY: tuple[Mutant, ...] = (
     Mutant(
         name="own_doubts", rule="a create in doubt blocks its key in its resource for every pair",
         patches=lambda: [(App, "_sharing", lambda *_: [])], needs=_chain,
+    ),
+    Mutant(
+        name="lease_of_a_pair", rule="there is one lease per resource, whatever pair writes to it",
+        patches=_lease_of_a_pair, needs=_chain,
     ),
     Mutant(name="shared_records", rule="what a side is known to hold is each pair's own", patches=_shared_records, needs=_chain),
     Mutant(
