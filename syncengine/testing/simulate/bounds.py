@@ -52,7 +52,7 @@ def in_scope(setup: Setup, side: Side, fields: Mapping[str, Native]) -> bool:
         assert isinstance(condition, Condition)
         value = fields.get(condition.field)
         if condition.test is Test.CONTAINS:
-            if str(condition.value) not in str(value or ""):
+            if str(condition.value).casefold() not in str(value or "").casefold():
                 return False
         elif (value in (None, "", [])) is not condition.value:
             return False
@@ -119,7 +119,7 @@ class Bounds:
         if in_scope(setup, side, before.fields):
             return
         if not (setup.capabilities(side).conditional_writes and change.expected is not None):
-            names = {each.field for each in setup.spec.filters[side] if isinstance(each, Condition)}
+            names = filtered(setup, side)
             cells = [(side, before.id, shape.name) for shape in setup.fields if shape.native(side) in names]
             if max(self._ghost.cells[cell][-1].seq for cell in cells) > read:
                 self._excuse("it left the filter between the read and an unconditional write", None)

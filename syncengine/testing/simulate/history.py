@@ -129,11 +129,6 @@ class History:
             self.world.tell(f"the operator edits the config: {describe_pair(setup)}")
         self.app = self._start()
 
-    @property
-    def names(self) -> list[str]:
-        """The pairs of the config."""
-        return [pair.setup.spec.name for pair in self.world.pairs]
-
     def _last_run(self) -> int:
         found: int = self.connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
         return found
@@ -236,7 +231,9 @@ class History:
             world.tell("another engine starts")
         staged = self.connection.execute("SELECT * FROM temp.staged").fetchall()
         try:
-            self._start().sync(self.tape.choose((None, *self.names)) if len(world.pairs) > 1 else None)
+            self._start().sync(
+                self.tape.choose((None, *(pair.setup.spec.name for pair in world.pairs))) if len(world.pairs) > 1 else None
+            )
             self.counts["another engine ran"] += 1
         except StateLocked:
             self.counts["another engine was kept out"] += 1

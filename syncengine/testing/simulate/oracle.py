@@ -318,7 +318,10 @@ class Oracle(Witness):
                 self._excuse("partner was denied by its system", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
-        for shape in setup.shapes:  # what is not mapped, nobody knows; it goes with its record
+        for shape in setup.fields:
+            if shape not in setup.shapes and atoms(shape, before.fields[shape.native(side)]):
+                self._excuse("a field that is not mapped went with its record", None)
+        for shape in setup.shapes:
             name = shape.native(side)
             raced = self._raced(side, change, sent, before, name)
             for atom in atoms(shape, before.fields[name]):
