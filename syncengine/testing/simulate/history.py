@@ -160,23 +160,29 @@ class History:
         """One command: a sync, its crash and restart, and the operator's approval."""
         world = self.world
         approve = name = None
-        reports: list[RunReport] = []
+        latest: dict[str, RunReport] = {}
         for attempt in range(4 * len(world.pairs)):
             reports = self._sync(approve, name)
-            refused = next((each for each in reports if each.exit is Exit.REFUSED), None)
-            if refused is None:
-                return reports
-            approve = refused.approval or None
-            pair = next(each for each in world.pairs if each.setup.spec.name == refused.pair)
+            if not reports:
+                return []
+            latest |= {each.pair: each for each in reports}
+            refused = [each for each in latest.values() if each.exit is Exit.REFUSED]
             last = attempt == 4 * len(world.pairs) - 1
-            if approve is None or last or not audit.is_rightful(world, pair, approve):
-                self.counts["refused and not approved"] += 1
-                return reports
-            name = self.tape.choose((refused.pair, None)) if len(world.pairs) > 1 else None
+            chosen = None if last else next((each for each in refused if self._is_rightful(each)), None)
+            if chosen is None:
+                self.counts["refused and not approved"] += len(refused)
+                break
+            approve = chosen.approval
+            name = self.tape.choose((chosen.pair, None)) if len(world.pairs) > 1 else None
             self.counts["approved"] += 1
             if world.story is not None:
-                world.tell(f"the operator approves {approve}: {'; '.join(trip.message for trip in refused.refused)}")
-        return reports
+                world.tell(f"the operator approves {approve}: {'; '.join(trip.message for trip in chosen.refused)}")
+        return list(latest.values())
+
+    def _is_rightful(self, report: RunReport) -> bool:
+        """Whether the operator lets a refused run pass."""
+        pair = next(each for each in self.world.pairs if each.setup.spec.name == report.pair)
+        return bool(report.approval) and audit.is_rightful(self.world, pair, report.approval)
 
     def _sync(self, approve: str | None, name: str | None = None) -> list[RunReport]:
         world = self.world
