@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 
 from syncengine.connector import (
-    Change,
     Failed,
     Outcome,
     Written,
@@ -26,7 +25,6 @@ from syncengine.engine.commit import Commit
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
 from syncengine.engine.evidence import Evidence
-from syncengine.engine.pacing import begun_by
 from syncengine.engine.rings import Rings
 from syncengine.engine.work import Work
 from syncengine.errors import (
@@ -36,7 +34,6 @@ from syncengine.errors import (
     OutcomeUnknown,
     RecordError,
     Rejected,
-    TransientError,
     VersionConflict,
 )
 from syncengine.store.journal import IntentState
@@ -191,7 +188,7 @@ class Applier:
         by_key = {work.key: work for work in works}
         divided = remote.divided([change_of(self._context, side, work) for work in works])
         batches = [[by_key[change.key] for change in batch] for batch in divided]
-        calls: list[Callable[[], Sequence[Outcome]]] = [partial(self._call, side, batch) for batch in divided]
+        calls: list[Callable[[], Sequence[Outcome]]] = [partial(self._context.write, side, batch) for batch in divided]
         stop: BaseException | None = None
         for index, result in self._context.ports.executor.run(calls, at_once=remote.capabilities.max_concurrency):
             if isinstance(result, BaseException):
@@ -207,16 +204,6 @@ class Applier:
         if stop is not None:
             self._settle_now()
             raise stop
-
-    def _call(self, side: Side, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Runs on a worker thread: touches nothing but the connector, and starts only while the lease will outlast it."""
-        lease, remote = self._context.lease, self._context.remotes[side]
-        assert lease is not None
-        if lease.until - self._context.ports.clock.now() < remote.deadline:
-            msg = f"{remote.end}: the lease would end before the call does; the rest waits for the next run"
-            raise TransientError(msg)
-        with begun_by(lambda: lease.until - remote.deadline):
-            return remote.write(changes)
 
     def _raised(self, works: Sequence[Work], error: BaseException) -> None:
         assert self._context.lease is not None

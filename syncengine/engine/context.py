@@ -7,15 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
+from syncengine.connector import Change, Outcome
 from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import Bucket
 from syncengine.core.mapping import PairRule
 from syncengine.core.merge import Half
 from syncengine.core.model import Side
 from syncengine.core.values import Shortfall
+from syncengine.engine.pacing import begun_by
 from syncengine.engine.ports import Clock, Executor, Tokens
 from syncengine.engine.remote import Remote
 from syncengine.engine.words import fell_short, names
+from syncengine.errors import TransientError
 from syncengine.store.leases import Lease
 from syncengine.store.runs import PairState
 from syncengine.store.staging import Staged
@@ -216,6 +219,19 @@ class Context:
         """The lease of a run that writes."""
         assert self.lease is not None
         return self.lease
+
+    def write(self, side: Side, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """
+        Write to a side. May run on a worker thread: touches nothing but the connector.
+
+        Raises what the connector raises, and TransientError where the lease would end before the call does: nothing was sent.
+        """
+        lease, remote = self.held_lease, self.remotes[side]
+        if lease.until - self.ports.clock.now() < remote.deadline:
+            msg = f"{remote.end}: the lease would end before the call does; the rest waits for the next run"
+            raise TransientError(msg)
+        with begun_by(lambda: lease.until - remote.deadline):
+            return remote.write(changes)
 
     def half(self, staged: Staged) -> Half:
         """A delivered record as the core sees it, without a link."""

@@ -254,7 +254,7 @@ class Recovery:
             self._store.journal.resent(intent.number, context.ports.clock.now())
         id_ = proposed_id(remote, intent.idempotency_key, intent.payload)
         try:
-            (outcome,) = remote.write([Create(key=intent.idempotency_key, fields=intent.payload, id=id_)])
+            (outcome,) = context.write(intent.side, [Create(key=intent.idempotency_key, fields=intent.payload, id=id_)])
         except ConnectorError as error:
             context.notes.append(f"{intent.label}: its create stays in doubt ({verdict(error).value}: {error})")
             if applied_nothing(error):
