@@ -80,9 +80,9 @@ class Settling:
         """Everything a decision leaves behind: link, shadows, waits, inbox, fingerprints (inside a transaction)."""
         now = self._context.ports.clock.now()
         links: list[Link] = []
-        waits: list[Pending] = []
+        # Whoever is decided about twice, as the survivor of a dead link and then by its key, is left as the last decision says.
+        waits: dict[tuple[Side, str], Pending | None] = {}
         prints: dict[Side, list[tuple[str, bytes | None, str | None]]] = {Side.LEFT: [], Side.RIGHT: []}
-        clear: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
         for work in works:
             if work.settled:
                 continue
@@ -101,15 +101,13 @@ class Settling:
                 if side in work.waits:
                     reason, why = work.waits[side]
                     parked_at = half.fingerprint or self._stored_print(side, id_) if reason is Wait.QUARANTINED else None
-                    waits.append(
-                        Pending(
-                            side=side, id=id_, reason=reason, detail=why, label=work.decision.label, fingerprint=parked_at,
-                            since=now, tries=1,
-                        )
+                    waits[side, id_] = Pending(
+                        side=side, id=id_, reason=reason, detail=why, label=work.decision.label, fingerprint=parked_at,
+                        since=now, tries=1,
                     )  # fmt: skip
                     print_ = None
                 else:
-                    clear[side].append(id_)
+                    waits[side, id_] = None
                 if half.id is not None and half.now is None and half.id == id_:
                     continue  # one that may be gone is not known to be there, by which its side would have to prove healthy
                 if side in work.prints or side in work.waits:
@@ -118,9 +116,10 @@ class Settling:
             self._count(work)
         self._store.links.save(links)
         self.may_be_dead |= any(link.state is LinkState.DEAD for link in links)
-        self._store.records.wait(self._pair, waits)
+        self._store.records.wait(self._pair, [row for row in waits.values() if row is not None])
         for side in Side:
-            self._store.records.settle(self._pair, side, clear[side])
+            settled = [id_ for (where, id_), row in waits.items() if where is side and row is None]
+            self._store.records.settle(self._pair, side, settled)
             self._store.records.put(self._pair, side, prints[side])
 
     def _stored_print(self, side: Side, id_: str) -> bytes | None:
