@@ -300,7 +300,8 @@ def _move_on(context: Context, scope: Scope) -> None:
     if scope.ids is not None:
         return
     runs.remember(context.notes_to_set)
-    if context.pair.digest != context.rule.digest:
+    is_new = context.pair.digest != context.rule.digest
+    if is_new:
         runs.accept_config(pair, context.rule.digest, context.rule.parts)
     for side in Side:
         listing = context.listings[side]
@@ -308,6 +309,9 @@ def _move_on(context: Context, scope: Scope) -> None:
             runs.set_cursor(pair, side, listing.cursor)
         if listing.full and listing.complete:
             runs.set_full_at(pair, side, now)
+        elif is_new:
+            # What this listing left out was judged by the old config: the next one has to bring it, wherever the cursor stands.
+            runs.set_full_at(pair, side, None)
     if all(listing.full and listing.complete for listing in context.listings.values()):
         context.store.links.forget_former(pair)
 

@@ -88,8 +88,8 @@ class Runs:
     def set_cursor(self, number: int, side: Side, cursor: str | None) -> None:
         self._db.execute(f"UPDATE pair SET {side.value}_cursor=? WHERE id=?", (cursor, number))
 
-    def set_full_at(self, number: int, side: Side, at: float) -> None:
-        """Note when the last complete listing of a side was taken."""
+    def set_full_at(self, number: int, side: Side, at: float | None) -> None:
+        """Note when the last complete listing of a side was taken; None: the next one is due."""
         self._db.execute(f"UPDATE pair SET {side.value}_full_at=? WHERE id=?", (at, number))
 
     def start(self, pair: int, at: float) -> int:
