@@ -232,8 +232,8 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
     """The guards that trip, and the hash to approve them with; nothing when a valid approval covers all of it."""
     linked, gone, free = context.store.staging.bounds()
     gone += context.store.inbox.count_chosen(context.pair.number)
-    if not (linked or gone or free):
-        return (), ""  # nothing is staged: nothing can happen
+    if context.store.staging.is_empty and not gone:
+        return (), ""  # nothing can happen; where a side is empty that was not, what is missing there is staged
     most = _tally(context, creates=free + gone, updates=2 * linked + free, deletes=gone, linking=free)
     if not check(context.rule.spec.guards, most):
         return (), ""
