@@ -38,10 +38,7 @@ def learn_partners(world: World) -> None:
 
 def check_reports(world: World, reports: Sequence[RunReport]) -> None:
     """The accounts balance, inside the engine and against the far sides."""
-    world.counts["accounted"] += 1
-    for report in reports:
-        if "do not balance" in report.error:
-            raise Violation("ACCOUNTED", report.error)
+    world.protocol.check_books(reports)
 
 
 def check_state(world: World) -> None:
@@ -69,6 +66,7 @@ def check_state(world: World) -> None:
     ).fetchone()
     if open_twice is not None:
         raise Violation("I11", f"two open intents on link {open_twice[0]}")
+    world.protocol.check_cursors()
 
 
 def _is_image_put_back(world: World, pair: Pair, ids: Mapping[Side, str | None], shape: Shape) -> bool:
@@ -123,6 +121,7 @@ def check_end(world: World) -> None:
         raise Violation("L4", f"intent {unresolved[0]} is still {unresolved[1]} long after every late arrival")
     _check_waits(world)
     _check_questions(world)
+    world.protocol.check_end()
     for pair in world.pairs:
         _check_pair(world, pair)
 

@@ -25,8 +25,9 @@ from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import Row
 from syncengine.testing.simulate.moments import Probe
 from syncengine.testing.simulate.pair import Pair
+from syncengine.testing.simulate.protocol import CALL_SECONDS
 from syncengine.testing.simulate.setup import Fault, Paging
-from syncengine.testing.simulate.world import CALL_SECONDS, Blow, World, describe
+from syncengine.testing.simulate.world import Blow, World, describe
 
 _READ_FAULTS = (Fault.REFUSED, Fault.THROTTLED, Fault.SLOW, Fault.BUG, Fault.AUTH, Fault.GARBAGE)
 _WRITE_FAULTS = (
@@ -256,6 +257,7 @@ class SimConnector:
         if len(changes) > self._far.capabilities.max_batch:
             raise AssertionError("more changes than max_batch in one call")
         self._begin("write")
+        world.protocol.check_lease(self._name)
         for change in changes:
             if isinstance(change, Create):
                 self._pair.oracle.first_sent.setdefault(change.key, self._pair.oracle.probes[self._side])

@@ -191,6 +191,8 @@ class History:
             pair.ghost.begun.append((runs, pair.ghost.seq))
             if self.setup.is_changing:
                 self._fence(pair, approve)
+        world.protocol.begin(last_run=runs, approved=approve is not None, is_calm=not world.hostile)
+        world.protocol.caller = self.app.holder
         if world.story is not None:
             world.tell(f"--- sync{f' {name}' if name else ''}{' with approval' if approve else ''}")
         try:
@@ -236,8 +238,10 @@ class History:
         if world.story is not None:
             world.tell("another engine starts")
         staged = self.connection.execute("SELECT * FROM temp.staged").fetchall()
+        rival = self._start()
+        world.protocol.caller, stalled = rival.holder, world.protocol.caller
         try:
-            self._start().sync(
+            rival.sync(
                 self.tape.choose((None, *(pair.setup.spec.name for pair in world.pairs))) if len(world.pairs) > 1 else None
             )
             self.counts["another engine ran"] += 1
@@ -247,6 +251,7 @@ class History:
             if self.connection.in_transaction:
                 self.connection.rollback()
         finally:
+            world.protocol.caller = stalled
             self.connection.execute("DELETE FROM temp.staged")
             if staged:
                 marks = ",".join("?" * len(staged[0]))

@@ -298,6 +298,9 @@ class Oracle(Witness):
             overwrites = now - then if isinstance(change.fields.get(name), SetChange) else now != then
             if not raced and overwrites and atoms(shape, sent.before.get(name)) != now:
                 raise Violation("I12", f"{shape.name} of {before.id} was overwritten, and its before-image is not in the journal")
+            is_rewriting = name not in sent.before and not setup.capabilities(side).partial_updates and now == then
+            if not is_rewriting and not isinstance(change.fields.get(name), SetChange):
+                self._can_be_put_back(side, sent, before, shape, raced=raced)
         if not touched:
             counts["writes without effect"] += 1
 
@@ -327,6 +330,18 @@ class Oracle(Witness):
             for atom in atoms(shape, before.fields[name]):
                 if atom[0] != "id":
                     self._lost("I2", side, before.id, shape, atom, partner, raced=raced)
+            self._can_be_put_back(side, sent, before, shape, raced=raced)
+
+    def _can_be_put_back(self, side: Side, sent: Sent, before: Row, shape: Shape, *, raced: bool) -> None:
+        """Whether the journal holds to the letter what a write replaces or takes away."""
+        self._counts["I18"] += 1
+        image, held = sent.before.get(shape.native(side)), before.fields[shape.native(side)]
+        if raced or image == held:
+            return
+        if atoms(shape, image) == atoms(shape, held) and not self._setup.capabilities(side).conditional_writes:
+            self._excuse("spelled another way between the read and an unconditional write", None)
+            return
+        raise Violation("I18", f"{shape.name} of {before.id} could not be put back as it was")
 
     def _raced(self, side: Side, change: Update | Archive | Delete, sent: Sent, before: Row, name: str) -> bool:
         """Whether the field was edited after the engine's last strong read, where no conditional write could tell."""

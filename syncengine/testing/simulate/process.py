@@ -50,6 +50,11 @@ class SimApp(App):
             for pair in world.pairs
         }
 
+    @property
+    def holder(self) -> str:
+        """The name under which it takes leases."""
+        return self._holder
+
     def _context(self, spec: PairSpec, *, planning: bool = False) -> Context:
         del planning
         return self._over(self.store, spec, *self._within_reach[spec.name])

@@ -22,10 +22,9 @@ from syncengine.testing.simulate.moments import Moment
 from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.people import People
 from syncengine.testing.simulate.ports import SimClock
+from syncengine.testing.simulate.protocol import Protocol
 from syncengine.testing.simulate.setup import Fault, Setup
 from syncengine.testing.simulate.tape import Tape
-
-CALL_SECONDS = 0.05
 
 
 class Lie:
@@ -82,6 +81,7 @@ class World:
         for pair in self.pairs:
             self._join(pair)
         self.people = People(self)
+        self.protocol = Protocol(self.pairs, connection, self.clock, counts)
         self.hostile = True
         self.story: list[str] | None = None
         self.lies: dict[str, Lie | None] = dict.fromkeys(self.systems)
@@ -171,6 +171,8 @@ class World:
 
     def on_commit(self, moment: str) -> None:
         """The hook of the state's database."""
+        if moment == "after":
+            self.protocol.check_commit()
         self.crash_point(f"{moment} a commit", Fault.CRASH_COMMIT, share=0.3)
 
     # Requests that land late
@@ -204,6 +206,8 @@ class World:
         far = pair.far[side]
         before = far.effects
         outcome = far.apply(change)
+        if far.effects > before:
+            self.protocol.note(pair, side, change)
         if isinstance(change, Create) and isinstance(outcome, Written) and far.effects > before:
             pair.oracle.created(side, change.key, outcome.id)
         return outcome
