@@ -121,10 +121,7 @@ class Ends:
             if link is not None and link.state is LinkState.CREATING:
                 self._end(link)
             elif link is not None and without_base:
-                for rule in self._context.rule.fields:
-                    if rule.native(intent.side) in without_base:
-                        for side in Side:
-                            link.side(side).shadow.pop(rule.native(side), None)
+                self._drop_base(link, intent, without_base)
                 self._store.links.save([link])
             if link is not None:
                 self._remember(link)
@@ -132,6 +129,18 @@ class Ends:
             self._store.staging.drop(intent.side, [gone])
         if link is not None:
             self._reread(link)
+
+    def _drop_base(self, link: Link, intent: Intent, names: Collection[str]) -> None:
+        rule = self._context.rule
+        for field_rule in rule.fields:
+            if field_rule.native(intent.side) in names:
+                for side in Side:
+                    link.side(side).shadow.pop(field_rule.native(side), None)
+        # What is not mapped any more may be mapped again one day.
+        for side, fields in ((intent.side, names), (intent.side.other, intent.source)):
+            for name in fields:
+                if name not in rule.natives(side):
+                    link.side(side).shadow.pop(name, None)
 
     def _end(self, link: Link) -> None:
         """The link is no more, nor is anything left to ask about it (inside a transaction)."""

@@ -133,14 +133,17 @@ class Recovery:
                 unmoved = not moved and stayed == intent.before.keys()
                 # A version that has moved on never comes back, so that ours cannot land any more; old values may come back.
                 over = self._late(intent) or (conditional and moved)
-                if over and self._holds(intent, record.fields, stayed):
+                is_mapped = self._context.rule.natives(intent.side) >= intent.payload.keys()
+                if over and is_mapped and self._holds(intent, record.fields, stayed):
                     # What looks like the sent value may be the value of before, or the same that a person typed meanwhile: that
                     # proves nothing while ours can still land.
                     self._ends.done(intent, record.id, stored=None)
                 elif over:
                     # Somebody wrote meanwhile: perhaps ours landed and a person took it back, there or at its source. Then an old
-                    # value is an edit, and no longer the base of anything.
-                    self._ends.close(intent, "not applied; decided again", without_base=() if unmoved else intent.payload)
+                    # value is an edit, and no longer the base of anything. Nor is one that is not mapped now: nobody looks at it.
+                    self._ends.close(
+                        intent, "not applied; decided again", without_base=() if unmoved and is_mapped else intent.payload
+                    )
             case _ if self._late(intent):
                 self._ends.close(intent, "not applied; decided again")
 

@@ -48,7 +48,8 @@ def store_write(rule: PairRule, link: Link, write: Write, stored: Fields | None)
             target.shadow[name] = sent
             unconfirmed.add(name)
     target.unconfirmed = frozenset(unconfirmed)
-    source.shadow.update(write.source)
+    known = rule.natives(write.side.other)
+    source.shadow.update((name, value) for name, value in write.source.items() if name in known)
     if source.unconfirmed:
         source.unconfirmed -= set(write.source)
 

@@ -6,7 +6,7 @@ becomes of the intent while the request may still land (`soon`) and when it cann
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -272,3 +272,42 @@ def test_a_replay_starts_the_clock_of_its_own_late_arrival_before_it_is_sent() -
     bench.clock.time += 600
     bench.run()
     assert seen[0] >= intent.sent_at + 600
+
+
+def test_a_create_is_sent_again_only_under_a_lease_that_outlasts_the_call() -> None:
+    """A run that stood still for most of its lease leaves the replay to the next one."""
+    bench, _, _ = filled("bob", right=REPLAYED)
+    bench.left.insert(email="ada@example.com", name="Ada")
+    intent = lose(bench, NOT)
+    bench.clock.time += 600
+
+    def stand_still(_: Any) -> None:
+        bench.clock.time += 299
+
+    once(bench.worlds[Side.RIGHT], CallKind.PAGE, Moment.AFTER, stand_still)
+    report = bench.run()
+    assert state_of(bench, intent) == OPEN
+    assert any("lease" in note for note in report.notes)
+    bench.settle()
+    assert state_of(bench, intent) == DONE
+    both_hold("Ada", "Bob")(bench)
+    bench.assert_quiet()
+
+
+def test_an_update_in_doubt_whose_field_is_not_mapped_any_more_proves_nothing() -> None:
+    """Nobody looks at the field, so its write is not taken for done; mapped again one day, it has no base."""
+    bench, left, right = filled("ada")
+    bench.left.edit(left["ada"], name="Edited")
+    intent = lose(bench, NOT)
+    whole = bench.spec
+    bench.spec = replace(whole, fields=tuple(each for each in whole.fields if each.name != "name"))
+    bench.clock.time += HORIZON
+    bench.settle()
+    assert state_of(bench, intent) == CLOSED
+    (link,) = bench.store.links.load([intent.link or 0]).values()
+    assert "name" not in link.left.shadow
+    assert "name" not in link.right.shadow
+    bench.spec = whole
+    bench.settle()
+    assert [entry.ask.field for entry in bench.inbox()] == ["name"]
+    assert bench.right[right["ada"]]["name"] == "Ada"
