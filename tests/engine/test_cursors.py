@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from syncengine.core.model import Deletes, Side
+from syncengine.core.model import Deletes, Keyless, Side
 from syncengine.engine.report import Exit
 from syncengine.errors import OutcomeUnknown, TransientError
-from syncengine.testing.memory import FULL, CallKind, Manners, Moment
+from syncengine.testing.memory import FULL, CallKind, Manners, Moment, Paging
 from tests.support.engine import Bench, able, failing, filled, once
 
 
@@ -223,6 +223,21 @@ def test_a_doubtful_write_is_resolved_even_if_no_feed_mentions_its_record() -> N
     bench.clock.time += 60
     bench.settle()
     assert bench.right[right["ada"]]["name"] == "Edited"
+    bench.assert_quiet()
+
+
+def test_what_a_listing_left_out_under_a_new_config_is_read_by_the_next_run() -> None:
+    """Wherever the cursor stands: those records are settled by the old config, and no feed will ever mention them again."""
+    bench, left, _ = filled("ada", "bob", left=able(page_size=1, max_batch=100))
+    bench.sync()
+    bench.spec = replace(bench.spec, keyless=Keyless.CREATE)
+    once(bench.worlds[Side.LEFT], CallKind.PAGE, Moment.AFTER, lambda _: bench.left.edit(left["ada"], phone="2"))
+    bench.left.manners = replace(bench.left.manners, paging=Paging.MOVING, passes=1)
+    bench.sync()
+    assert bench.store.runs.pair("people").full_at[Side.LEFT] is None
+    bench.left.manners = replace(bench.left.manners, paging=Paging.SNAPSHOT)
+    assert bench.sync().read["left"] == 2
+    assert bench.store.runs.pair("people").full_at[Side.LEFT] is not None
     bench.assert_quiet()
 
 

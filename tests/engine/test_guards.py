@@ -119,6 +119,20 @@ def test_a_changed_config_that_writes_nothing_passes_unasked() -> None:
     bench.assert_quiet()
 
 
+def test_an_emptied_side_stops_a_run_that_would_have_nothing_to_write() -> None:
+    """A side that shows nothing for a while is not forgotten, and no cursor passes what it did not show."""
+    bench = Bench(people_spec())
+    id_ = bench.left.insert(name="Nobody")
+    assert bench.sync().exit is Exit.DONE
+    bench.left.remove(id_)
+    report = bench.run(sweep=True)
+    assert report.exit is Exit.REFUSED
+    assert [(trip.guard, trip.count) for trip in report.refused] == [("emptied", 1)]
+    assert bench.store.records.counts(bench.pair) == {Side.LEFT: 1, Side.RIGHT: 0}
+    assert bench.run(approve=report.approval, sweep=True).exit is Exit.DONE
+    bench.assert_quiet()
+
+
 def test_an_approval_covers_a_later_plan_only_as_far_as_what_was_shown() -> None:
     bench, left, _ = filled(*NAMES, deletes=Deletes.PROPAGATE, guards=TIGHT)
     for name in NAMES[:4]:

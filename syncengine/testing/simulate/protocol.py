@@ -165,7 +165,15 @@ class Protocol:
         settled = dict(
             self._connection.execute("SELECT CAST(id AS TEXT), fingerprint FROM record WHERE end=?", (end,)).fetchall()
         )
-        waiting = {unpack(row[0]) for row in self._connection.execute("SELECT id FROM pending WHERE end=?", (end,))}
+        # An open intent is remembered as well: whatever becomes of it, both records of its link are read again by id.
+        waiting = {
+            unpack(row[0])
+            for row in self._connection.execute(
+                f"SELECT id FROM pending WHERE end=? UNION ALL SELECT l.{side.value}_id FROM link l JOIN intent i ON i.link=l.id "
+                "WHERE l.pair=? AND i.state IN ('sent', 'unknown', 'parked')",
+                (end, pair.number),
+            )
+        }
         for row, print_ in zip(rows, prints, strict=True):
             if row.id not in waiting and settled.get(row.id) != print_:
                 raise Violation("I13", f"the cursor of the {side.value} has passed {row.id}, which is neither settled nor waits")
