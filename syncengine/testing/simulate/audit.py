@@ -116,6 +116,7 @@ def check_end(world: World) -> None:
     counts = world.counts
     for name in ("converged", "nothing lost", "nothing doubled", "L3", "L4"):
         counts[name] += 1
+    counts["L5"] += any(manners.picky for manners in world.setup.manners.values())
     unresolved = world.connection.execute("SELECT id, state FROM intent WHERE state IN ('sent','unknown')").fetchone()
     if unresolved is not None:
         raise Violation("L4", f"intent {unresolved[0]} is still {unresolved[1]} long after every late arrival")

@@ -104,6 +104,7 @@ INVARIANTS: Mapping[str, str] = {
     "I18": "what the journal holds puts back what was overwritten or taken away",
     "L3": "every record is linked, or listed with its reason",
     "L4": "no intent stays in doubt",
+    "L5": "what a system refuses keeps nothing else from its end",
     "L6": "what was written is bounded by what people did",
     "converged": "both sides agree, and a quiet run writes nothing",
     "nothing lost": "what a person wrote last is on a side, in the inbox or in the attic",
@@ -112,8 +113,10 @@ INVARIANTS: Mapping[str, str] = {
 }
 """What is checked, by the names of the reliability reference; each is counted every time it is."""
 
-WORLDS = ("a chain of two pairs", "a config that changes")
-"""What a history may have beside one pair and one config."""
+WORLDS = (
+    "a chain of two pairs", "a config that changes", "runs over single records", "a system that refuses some records",
+)  # fmt: skip
+"""What a history may have beside one pair, one config, runs over everything and systems that take what they are sent."""
 
 _GROUPS = (
     ("config changes", "config changed: "),

@@ -51,4 +51,5 @@ def _describe_system(setup: Setup, side: Side) -> str:
         f"{setup.names[side]}: {' '.join(flags)}; batch {can.max_batch}, page {can.page_size}, late {can.late_arrival:.0f} s, "
         f"lag {can.lag:.0f} s, clock {can.clock_resolution}; {' '.join(ways)}; {manners.paging.value}; "
         f"stores {', '.join(f'{name} {how.value}' for name, how in manners.normalise.items()) or 'as sent'}"
+        f"{f'; refuses some of {manners.picky}' if manners.picky is not None else ''}"
     )

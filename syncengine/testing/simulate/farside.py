@@ -31,7 +31,7 @@ from syncengine.core.model import Side
 from syncengine.errors import AlreadyExists, NotFound, RecordError, Rejected, VersionConflict
 from syncengine.testing.simulate.ports import SimClock
 from syncengine.testing.simulate.setup import Manners
-from syncengine.testing.simulate.shapes import EMAIL, Normaliser, normalised
+from syncengine.testing.simulate.shapes import EMAIL, Normaliser, is_disliked, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,7 @@ class FarSide:
     def _create(self, change: Create) -> Written:
         if self.capabilities.idempotent_creates and change.key in self._answered:
             return self._answered[change.key]
+        self._refuse(change.fields)
         stored = {**dict.fromkeys(self.resource.fields), **self._stored(change.fields)}
         twin = self._twin(stored, None)
         if twin is not None:
@@ -210,6 +211,7 @@ class FarSide:
                 named[name] = kept + [each for each in value.add if each not in kept]
             else:
                 named[name] = value
+        self._refuse(named)
         stored = {**start, **self._stored(named)}
         twin = self._twin(stored, row.id)
         if twin is not None:
@@ -253,6 +255,12 @@ class FarSide:
         stale = expected.version is not None and expected.version != row.version
         if stale or any(row.fields.get(name) != value for name, value in expected.fields.items()):
             raise VersionConflict("the record changed")
+
+    def _refuse(self, fields: Fields) -> None:
+        """A picky system takes no record that holds a value which it dislikes."""
+        picky = self.manners.picky
+        if picky is not None and is_disliked(fields.get(picky)):
+            raise Rejected("the system does not like it", field=picky if self.manners.names_field else None)
 
     def _stored(self, fields: Fields) -> dict[str, Native]:
         stored = dict(fields)

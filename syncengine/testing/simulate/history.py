@@ -60,6 +60,8 @@ class History:
         self.world = World(tape, self.setup, self.connection, self.counts)
         self.counts["world: a chain of two pairs"] += self.setup.is_chain
         self.counts["world: a config that changes"] += self.setup.is_changing
+        self.counts["world: runs over single records"] += self.setup.is_hinted
+        self.counts["world: a system that refuses some records"] += any(each.picky for each in self.setup.manners.values())
         if story:
             self.world.story = []
             for line in describe_setup(self.setup):
@@ -94,6 +96,8 @@ class History:
             self._answer_some()
             if self.setup.is_changing and self.tape.chance(0.4):
                 self._edit_config()
+            if self.setup.is_hinted:
+                self._hint()
             self._round()
             audit.check_state(world)
         self._heal()
@@ -185,6 +189,26 @@ class History:
         return bool(report.approval) and audit.is_rightful(self.world, pair, report.approval)
 
     def _sync(self, approve: str | None, name: str | None = None) -> list[RunReport]:
+        if self.world.story is not None:
+            self.world.tell(f"--- sync{f' {name}' if name else ''}{' with approval' if approve else ''}")
+        return self._command(lambda: self.app.sync(name, approve=approve), approve)
+
+    def _hint(self) -> None:
+        """A webhook tells of a record, truly or not; those that it tells of are looked at alone."""
+        pair, side = self.tape.choose(self.world.pairs), self.tape.choose(tuple(Side))
+        told = list(dict.fromkeys(event.id for event in pair.far[side].events))
+        if not told or not self.tape.chance(0.7):
+            return
+        ids = [self.tape.choose(told) for _ in range(1 + self.tape.draw(2))]
+        name = pair.setup.spec.name
+        self.counts["hints"] += 1
+        if self.world.story is not None:
+            self.world.tell(f"--- a hint: {', '.join(ids)} on the {pair.far[side].name}")
+        self._command(lambda: [self.app.look_at(name, {side: ids})], None)
+        audit.check_state(self.world)
+
+    def _command(self, call: Callable[[], list[RunReport]], approve: str | None) -> list[RunReport]:
+        """One command of a process, and its end, whichever that is."""
         world = self.world
         runs = self._last_run()
         for pair in world.pairs:
@@ -193,10 +217,8 @@ class History:
                 self._fence(pair, approve)
         world.protocol.begin(last_run=runs, approved=approve is not None, is_calm=not world.hostile)
         world.protocol.caller = self.app.holder
-        if world.story is not None:
-            world.tell(f"--- sync{f' {name}' if name else ''}{' with approval' if approve else ''}")
         try:
-            reports = self.app.sync(name, approve=approve)
+            reports = call()
         except Crash as crash:
             if world.story is not None:
                 world.tell(f"!! the process dies {crash}")

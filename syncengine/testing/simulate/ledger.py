@@ -9,6 +9,7 @@ from syncengine.connector import Native
 from syncengine.core.codec import decode
 from syncengine.core.model import Side
 from syncengine.store.database import pack, unpack
+from syncengine.store.links import shadows
 
 
 class Ledger:
@@ -55,3 +56,22 @@ class Ledger:
             "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?", (self._pair, side.value, pack(id_), name)
         ).fetchall():
             yield decode(value)["value"]
+
+    def made_for(self, side: Side, key: str) -> str | None:
+        """The record for which a create was sent, by the key of its intent."""
+        row = self._connection.execute(
+            f"SELECT l.{side.other.value}_id FROM intent i JOIN link l ON l.id=i.link WHERE i.idempotency_key=?", (key,)
+        ).fetchone()
+        return None if row is None else unpack(row[0])
+
+    def shadow(self, side: Side, link: int | None) -> Mapping[str, Native]:
+        """One shadow of a link."""
+        row = self._connection.execute("SELECT left_shadow, right_shadow FROM link WHERE id=?", (link,)).fetchone()
+        return {} if row is None else dict(zip(Side, shadows(*row), strict=True))[side]
+
+    def ended_run(self, key: str) -> int | None:
+        """The run that first meant to send an intent; None while it is the latest one."""
+        run, latest = self._connection.execute(
+            "SELECT run, (SELECT max(id) FROM run) FROM intent WHERE idempotency_key=?", (key,)
+        ).fetchone()
+        return None if run == latest else int(run)

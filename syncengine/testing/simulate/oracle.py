@@ -15,7 +15,6 @@ from syncengine.connector import Archive, Change, Create, Delete, Native, Restor
 from syncengine.core.codec import decode
 from syncengine.core.model import Side
 from syncengine.store.database import unpack
-from syncengine.store.links import shadows
 from syncengine.testing.simulate.bounds import Bounds, Configs
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Event, FarSide, Row, Witness
@@ -143,10 +142,7 @@ class Oracle(Witness):
 
     def created(self, side: Side, key: str, id_: str) -> None:
         """Which record a create made, told right after it did."""
-        row = self._connection.execute(
-            f"SELECT l.{side.other.value}_id FROM intent i JOIN link l ON l.id=i.link WHERE i.idempotency_key=?", (key,)
-        ).fetchone()
-        source = None if row is None else unpack(row[0])
+        source = self._ledger.made_for(side, key)
         if source is not None:
             self._ghost.made_for.setdefault((side, source), []).append(id_)
             self._ghost.made_from[side, id_] = source
@@ -211,8 +207,7 @@ class Oracle(Witness):
 
     def _has_no_base(self, side: Side, id_: str, sent: Sent) -> bool:
         """Whether a field of a linked record says something and has no shadow: nobody can tell whether it was edited."""
-        row = self._connection.execute("SELECT left_shadow, right_shadow FROM link WHERE id=?", (sent.link,)).fetchone()
-        shadow = dict(zip(Side, shadows(*row), strict=True))[side] if row is not None else {}
+        shadow = self._ledger.shadow(side, sent.link)
         return any(
             shape.native(side) not in shadow and self._ghost.holds((side, id_, shape.name)) for shape in self._setup.shapes
         )
@@ -258,15 +253,14 @@ class Oracle(Witness):
 
     def _begun(self, key: str) -> int:
         """The moment the command began whose run first meant to send this: a create in doubt is only ever sent again."""
-        (run,) = self._connection.execute("SELECT run FROM intent WHERE idempotency_key=?", (key,)).fetchone()
-        latest = self._connection.execute("SELECT max(id) FROM run").fetchone()[0]
-        if run == latest:
+        run = self._ledger.ended_run(key)
+        if run is None:
             return 2**62
         return max((seq for before, seq in self._ghost.begun if before < run), default=0)
 
     def _revival(self, side: Side, sent: Sent, id_: str) -> None:
         source = sent.id(side.other)
-        if source is not None and ghost_knows(self._ghost, side, id_):
+        if source is not None and (side, id_) in self._ghost.born:
             self._ghost.partner[side.other, source] = id_
             self._resurrection(side, source, sent)
 
@@ -399,8 +393,3 @@ class Oracle(Witness):
             self._ghost.excused.add(lost)
         if self.tell is not None:
             self.tell(f"(excused: {what})")
-
-
-def ghost_knows(ghost: Ghost, side: Side, id_: str) -> bool:
-    """Whether the record ever lived."""
-    return (side, id_) in ghost.born

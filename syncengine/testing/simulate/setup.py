@@ -63,7 +63,10 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """How a system behaves beyond what it declares; `folds`: unique values and `find` ignore case."""
+    """
+    How a system behaves beyond what it declares. `folds`: unique values and `find` ignore case. `picky`: the field in which it
+    refuses some values for good; `names_field`: and says that it is this one.
+    """
 
     normalise: Mapping[str, Normaliser] = field(default_factory=dict)
     gets: bool = True
@@ -79,6 +82,8 @@ class Manners:
     overlap: int = 0
     numeric_ids: bool = True
     skew: float = 0.0
+    picky: str | None = None
+    names_field: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,7 @@ class Setup:
     next: Setup | None = None
     is_chain: bool = False
     is_changing: bool = False
+    is_hinted: bool = False
 
     def capabilities(self, side: Side) -> Capabilities:
         return self.resources[side].capabilities
@@ -154,8 +160,11 @@ _CALM = frozenset({Fault.BLACKOUT, Fault.SHORT, Fault.HIDDEN, Fault.SECOND, Faul
 """Faults that the standard world leaves out."""
 
 
-_SPECIAL = (*[(False, False)] * 13, (True, False), (False, True), (True, True))
-"""Whether a history has a chain of two pairs, and whether its config changes: one in eight each."""
+_SPECIAL: tuple[frozenset[str], ...] = (
+    *[frozenset[str]()] * 13, frozenset({"chain"}), frozenset({"changing"}), frozenset({"chain", "changing"}),
+    frozenset({"picky"}), frozenset({"hinted"}), frozenset({"picky", "hinted"}),
+)  # fmt: skip
+"""What a history has beside one pair, one config, tolerant systems and runs over everything: about one in ten each."""
 
 
 def draw_pair(tape: Tape, world: World) -> Setup:
@@ -174,9 +183,12 @@ def draw_pair(tape: Tape, world: World) -> Setup:
         rates[fault] = 0.0 if off else _RATES[tape.draw(len(_RATES))]
     busy = tape.choose((0.0, 0.005, 0.01, 0.02, 0.05, 0.1))
     between = 1 + tape.draw(4)
-    # One slot for both: below four it means what it meant in every tape that was kept before there was more than one pair.
-    special, rounds = divmod(tape.draw(4 * len(_SPECIAL)), 4)
-    is_chain, is_changing = _SPECIAL[special]
+    # One slot for all: below four it means what it meant in every tape that was kept before there was more than one pair.
+    number, rounds = divmod(tape.draw(4 * len(_SPECIAL)), 4)
+    special = _SPECIAL[number]
+    if "picky" in special:
+        side = tape.choose(tuple(Side))
+        manners[side] = replace(manners[side], picky=NAME.native(side), names_field=tape.chance(0.5))
     return Setup(
         world=world,
         fields=shapes,
@@ -189,8 +201,9 @@ def draw_pair(tape: Tape, world: World) -> Setup:
         busy=busy,
         between=between,
         rounds=3 + rounds,
-        is_chain=is_chain,
-        is_changing=is_changing,
+        is_chain="chain" in special,
+        is_changing="changing" in special,
+        is_hinted="hinted" in special,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -41,6 +42,15 @@ def normalised(how: Normaliser, value: Native) -> Native:
     """The value as a system with this manner stores it."""
     change = _NORMALISE.get(how)
     return value if change is None else change(value)
+
+
+_TOKEN = re.compile(r"t(\d+)", re.IGNORECASE)
+
+
+def is_disliked(value: Native) -> bool:
+    """Whether a picky system refuses this text, now and for ever: one name in three."""
+    found = _TOKEN.search(value) if isinstance(value, str) else None
+    return found is not None and int(found[1]) % 3 == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
