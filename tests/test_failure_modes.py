@@ -249,6 +249,11 @@ SCENARIOS: dict[str, dict[str, tuple[str, ...]]] = {
         "loss is told from an image": (
             "core/test_values_sameness.py::what_a_system_may_have_stored_is_an_image_and_real_loss_is_told_apart",
         ),
+        "loss is reported, once for each write": (
+            "engine/test_shortfalls.py::the_run_that_wrote_says_once_what_the_answer_showed_to_be_lost",
+            "engine/test_shortfalls.py::where_the_answer_holds_no_values_the_next_run_says_it_once",
+            "cli/test_cli_journey.py::a_value_that_a_system_cuts_is_told_by_the_run_that_wrote_it_and_by_the_log_and_never_again",
+        ),
     },
     "16 poison row, partial batch": {
         "the others land": (
@@ -351,7 +356,6 @@ SCENARIOS: dict[str, dict[str, tuple[str, ...]]] = {
 
 NOT_HELD = {
     "10 silent divergence": "both sides differ, neither changed since, and the state is believed: `verify` will look, a later command",
-    "15 value noise": "that a system cut a value short is told apart from noise, and not yet said in the summary of the run",
     "20 overlap, stale and lost state": "plans that are saved and applied later do not exist yet; approvals are what is spent once",
 }
 """What the specification asks for besides, and why it is not here."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import DBAPIError
 
 from connectors.sql import plugin
 from connectors.sql.mariadb import MariaDB
@@ -203,6 +205,31 @@ def test_a_row_that_somebody_holds(server, connect):
         changes = [Update(key="1", id=free, fields={"name": "x"}), Update(key="2", id=held, fields={"name": "x"})]
         told(lambda: connector.write("people", changes), TransientError)
     assert [row["name"] for row in listed(connector, "people", "name").values()] == ["free", "held"]
+
+
+def test_a_deadlock(server, connect):
+    """Two who wait for each other: whoever the database gives up, our batch is written whole or, as a TransientError, not at all."""
+    people(server)
+    connector = connect(server, lock_timeout=20)
+    first, second = made(connector, "people", {"name": "first"}, {"name": "second"})
+    changes = [Update(key="1", id=first, fields={"name": "ours"}), Update(key="2", id=second, fields={"name": "ours"})]
+    free = f"SELECT id FROM people WHERE id = {first} FOR UPDATE SKIP LOCKED"
+    with server.engine.connect() as other, ThreadPoolExecutor(1) as threads:
+        other.exec_driver_sql(f"UPDATE people SET name = 'theirs' WHERE id = {second}")
+        writing = threads.submit(connector.write, "people", changes)
+        while server.rows(free) and not writing.done():
+            pass
+        try:
+            other.exec_driver_sql(f"UPDATE people SET name = 'theirs' WHERE id = {first}")
+            other.commit()
+        except DBAPIError:
+            other.rollback()
+        try:
+            ours = {type(outcome) for outcome in writing.result(60)} == {Written}
+        except TransientError:
+            ours = False
+    assert [row["name"] for row in listed(connector, "people", "name").values()] == ["ours" if ours else "theirs"] * 2
+    assert written(update(connector, "people", first, name="later")).record["name"] == "later"
 
 
 def kill(server, connection):
