@@ -8,7 +8,7 @@ visible exactly where the connector has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -126,6 +126,12 @@ _TOO_MANY = 429
 _PASSED = 200
 
 
+_ROUNDS: Final = 100
+"""Times that one page may come again in a listing: many more than any listing is begun anew."""
+_EMPTY_ROUNDS: Final = 10_000
+"""Some systems page first and filter then: most of their pages may be empty."""
+
+
 class Checked(Wrapper):
     """
     Does not trust the connector: the cheap sentences of the contract are verified in production.
@@ -154,6 +160,7 @@ class Checked(Wrapper):
 
     def _pages(self, open_: Callable[[], Iterator[Page]]) -> Iterator[Page]:
         complete = False
+        loop = _Loop()
         pages: Iterator[Page] | None = None
         while True:
             try:
@@ -180,6 +187,7 @@ class Checked(Wrapper):
             if not all(page.ids):
                 msg = "a page has an empty id (contract sentence 4)"
                 raise ProtocolError(msg)
+            loop.take(page)
             yield page
 
     def _outcomes(self, changes: Sequence[Change], outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -199,6 +207,40 @@ class Checked(Wrapper):
             else:
                 checked.append(outcome)
         return checked
+
+
+class _Loop:
+    """
+    Notices a listing that goes round in a circle: a system whose next page is always the same, or leads back.
+
+    One page is kept, and another one in its place after twice as many pages each time, so that a circle of any length is noticed
+    in the end. Listings that are begun anew, and repeat themselves a few times, are none.
+    """
+
+    def __init__(self) -> None:
+        self._kept: Page | None = None
+        self._seen = self._again = 0
+        self._until = 1
+
+    def take(self, page: Page) -> None:
+        """Raises ProtocolError once it is certain."""
+        if self._kept is not None and _is_same(page, self._kept):
+            self._again += 1
+            if self._again >= (_ROUNDS if page.ids or page.deleted else _EMPTY_ROUNDS):
+                msg = f"read delivered the very same page {self._again} times: the listing goes round in a circle and never ends"
+                raise ProtocolError(msg)
+        self._seen += 1
+        if self._seen >= self._until:
+            self._kept, self._again, self._seen, self._until = page, 0, 0, 2 * self._until
+
+
+def _is_same(one: Page, other: Page) -> bool:
+    return (
+        one.cursor == other.cursor
+        and list(one.ids) == list(other.ids)
+        and list(one.deleted) == list(other.deleted)
+        and list(one.rows) == list(other.rows)
+    )
 
 
 def _escaped(name: str, bug: Exception) -> ProtocolError:

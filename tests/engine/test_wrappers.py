@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -131,6 +133,29 @@ def test_a_page_that_breaks_the_contract_is_refused_and_no_value_is_told(name: s
     with pytest.raises(ProtocolError) as refusal:
         list(Checked(Scripted(BAD_PAGES[name])).read("people", fields=["a"]))
     assert "a value" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("circle", [1, 2, 7, 30])
+def test_a_listing_that_goes_round_in_a_circle_ends_in_the_end(circle: int) -> None:
+    """A token for the next page that never changes, or leads back, must not hold a run for ever."""
+    endless = itertools.chain([page("first")], itertools.cycle([page(str(number)) for number in range(circle)]))
+    pages = Checked(Scripted(endless)).read("people", fields=["a"])
+    with pytest.raises(ProtocolError, match="in a circle"):
+        deque(itertools.islice(pages, 1000 * (circle + 1)), maxlen=0)
+
+
+def test_empty_pages_that_never_end_end_in_the_end() -> None:
+    pages = Checked(Scripted(itertools.repeat(page()))).read("people", fields=["a"])
+    with pytest.raises(ProtocolError, match="in a circle"):
+        deque(itertools.islice(pages, 50_000), maxlen=0)
+
+
+def test_a_listing_that_is_begun_anew_or_pages_through_nothing_is_no_circle() -> None:
+    anew = [page(str(number)) for number in range(40)] * 20
+    sparse = [page()] * 5_000 + [page("1")]
+    feed = [page("1", cursor=str(number)) for number in range(500)]
+    for pages in (anew, sparse, feed):
+        assert len(list(Checked(Scripted(pages)).read("people", fields=["a"]))) == len(pages)
 
 
 def test_a_good_listing_passes_and_its_classed_errors_do() -> None:
