@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from syncengine.core.model import PairSpec
-from syncengine.engine.report import Exit, RunReport
-from syncengine.engine.run import document
+from syncengine.engine.report import Exit, RunReport, document
 from syncengine.errors import ConnectorError, Interrupted
 from syncengine.store.store import Store
 

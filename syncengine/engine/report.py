@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from typing import Any
 
 from syncengine.connector import Native
 from syncengine.core.guard import Trip
@@ -157,6 +158,24 @@ class RunReport:
     exit: Exit = Exit.DONE
     notes: tuple[str, ...] = ()
     shortfalls: Mapping[str, int] = field(default_factory=dict)
+
+
+def document(report: RunReport) -> dict[str, Any]:
+    """A run report as stored: numbers and messages, no values."""
+    return {
+        "read": dict(report.read),
+        "buckets": {side: dict(buckets) for side, buckets in report.buckets.items()},
+        "written": dict(report.written),
+        "failed": len(report.failed),
+        "inbox_open": report.inbox_open,
+        "quarantined": report.quarantined,
+        "pending": dict(report.pending),
+        "refused": [trip.message for trip in report.refused],
+        "approval": report.approval,
+        "error": report.error,
+        "notes": list(report.notes),
+        "shortfalls": dict(report.shortfalls),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from syncengine.core.decision import Bucket, Decision, Op
 from syncengine.core.detect import Presence
@@ -28,7 +27,7 @@ from syncengine.engine.forecast import forecast
 from syncengine.engine.read import fetch, must_sweep, read_both, read_some, records_read
 from syncengine.engine.recover import Recovery
 from syncengine.engine.references import stage_outdated
-from syncengine.engine.report import ActionLine, Exit, FieldDiff, PlanReport, RunReport
+from syncengine.engine.report import ActionLine, Exit, FieldDiff, PlanReport, RunReport, document
 from syncengine.errors import ConnectorError, Interrupted, Refused
 
 _DAY = 86_400.0
@@ -363,24 +362,6 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         notes=(*context.rule.drift, *context.notes, *context.told_shortfalls(), *context.told_skips()),
         shortfalls=dict(context.shortfalls),
     )
-
-
-def document(report: RunReport) -> dict[str, Any]:
-    """A run report as stored: numbers and messages, no values."""
-    return {
-        "read": dict(report.read),
-        "buckets": {side: dict(buckets) for side, buckets in report.buckets.items()},
-        "written": dict(report.written),
-        "failed": len(report.failed),
-        "inbox_open": report.inbox_open,
-        "quarantined": report.quarantined,
-        "pending": dict(report.pending),
-        "refused": [trip.message for trip in report.refused],
-        "approval": report.approval,
-        "error": report.error,
-        "notes": list(report.notes),
-        "shortfalls": dict(report.shortfalls),
-    }
 
 
 def _identify_lines(context: Context) -> Iterator[ActionLine]:
