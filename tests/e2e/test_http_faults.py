@@ -241,6 +241,69 @@ def test_an_empty_answer_is_an_answer_to_an_update_and_none_to_a_create(line: Li
     line.assert_all_arrives_once()
 
 
+REMOVED: dict[str, Spoiler] = {
+    name: DOUBTFUL[name]
+    for name in (
+        "reset", "closed", "stalled", "body drips", "cut in the headers", "no HTTP", "500", "502 page", "503", "504", "408",
+        "reset after the effect", "closed after the effect", "stalled after the effect", "503 after the effect", "a redirect elsewhere",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REMOVED)
+def test_a_removal_without_a_plain_answer_is_in_doubt_and_happens_once(open_shop: Callable[..., Shop], fault: str) -> None:
+    """The record goes once; nothing else goes, and nothing comes back."""
+    shop = open_shop(people('deletes = "propagate"'), options=f"timeout = {TIMEOUT}\nmax_concurrency = 1")
+    with Proxy(shop.server.port) as proxy:
+        line = Line(shop, proxy)
+        shop.sync()
+        proxy.seen.clear()
+        shop.sql("DELETE FROM people WHERE email='cyd@example.com'")
+        proxy.spoil("DELETE ", REMOVED[fault])
+        report = line.run()
+        assert report.exit is Exit.PARTIAL, report
+        assert report.pending["in_doubt"] == 2, "the record that goes, and the row that has gone"
+        assert proxy.asked("DELETE ") == 1
+        proxy.calm()
+        shop.later(70)
+        shop.sync()
+        shop.sync()
+        assert sorted(shop.contacts()) == ["ada@example.com", "bob@example.com"]
+        assert shop.rows("email") == [("ada@example.com",), ("bob@example.com",)]
+        shop.assert_quiet()
+
+
+LOOK = "GET .*/client_client/[0-9a-f-]{36}"
+LOOKED = NO_ANSWER | {
+    name: (NONSENSE | REFUSALS)[name]
+    for name in (
+        "a log-in page",
+        "cut JSON",
+        "an empty object",
+        "a polite error",
+        "a gzip bomb",
+        "204",
+        "401",
+        "403",
+        "404",
+        "410",
+        "422",
+    )
+}
+
+
+@pytest.mark.parametrize("fault", LOOKED)
+def test_a_look_at_the_record_that_is_not_answered_lets_no_write_through(line: Line, fault: str) -> None:
+    """What is to be written over is read right before; whatever else is said of it, it is not gone, and nothing is written blindly."""
+    line.proxy.spoil(LOOK, LOOKED[fault])
+    report = line.run()
+    assert report.exit in (Exit.PARTIAL, Exit.FAILED), report
+    assert line.proxy.asked(LOOK)
+    assert line.proxy.asked("PATCH ") == 0
+    assert len(line.shop.contacts()) == len(line.shop.rows("id")) - ("left.create" not in report.written)
+    line.assert_all_arrives_once()
+
+
 @pytest.mark.parametrize("heard", [0, 1], ids=["the first answer is heard", "the second answer is heard"])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_request_that_arrives_twice_makes_nothing_twice(line: Line, write: str, heard: int) -> None:
