@@ -265,6 +265,22 @@ def test_a_value_is_a_lossless_image_of_itself_and_nothing_is_never_an_image_of_
         assert not is_lossy_image(field, value, None)
 
 
+@pytest.mark.parametrize("type_", T)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_whatever_was_sent_and_stored_what_is_lacking_can_be_told(type_, data):
+    """Nothing is lacking in a value of the same meaning; where something is, more was sent than kept."""
+    field = REFERENCES if type_ is T.REFERENCE else rule(type_)
+    sent, now = (data.draw(st.none() | VALUES[type_]) for _ in range(2))
+    lack = shortfall(field, sent, now)
+    if field.same(sent, now):
+        assert lack is None
+    elif not is_lossy_image(field, sent, now) and type_ not in (T.SET, T.PHONE):
+        assert lack is not None
+    if lack is not None and lack.lack is Lack.MEMBERS:
+        assert 0 < lack.kept < lack.sent
+
+
 @settings(deadline=None)
 @given(texts, st.integers(1, 300))
 def test_text_cut_anywhere_is_an_image_unless_nothing_is_left(text, length):
