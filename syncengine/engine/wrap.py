@@ -7,16 +7,18 @@ visible exactly where the connector has them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from syncengine.connector import Change, Failed, Outcome, Page, Written
+from syncengine.connector import Change, Failed, Outcome, Page, Resource, Written
 from syncengine.core.verdict import Fate, verdict
 from syncengine.engine.pacing import Allowance, Pacer, wait
 from syncengine.engine.ports import Clock
 from syncengine.errors import AuthError, OutcomeUnknown, ProtocolError, SyncError, TransientError
+
+T = TypeVar("T")
 
 _CALLS = frozenset({"check", "read", "write", "get", "find"})
 
@@ -69,9 +71,14 @@ class Retrying(Wrapper):
     def around(self, name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name == "read":
             return self._read(call, args, kwargs)
-        return self._again(lambda: call(*args, **kwargs))
+        return self.again(lambda: call(*args, **kwargs))
 
-    def _again(self, call: Callable[[], Any]) -> Any:
+    def resources(self) -> Mapping[str, Resource]:
+        """The inner one's; describing a resource is a call like any other."""
+        return _Described(self.again(self.inner.resources), self.again)
+
+    def again(self, call: Callable[[], T]) -> T:
+        """The result of a call that may be repeated."""
         for attempt in range(self._tries):
             try:
                 return call()
@@ -89,10 +96,29 @@ class Retrying(Wrapper):
             pages = iter(call(*args, **kwargs))
             return pages, next(pages, None)
 
-        pages, page = self._again(first)
+        pages, page = self.again(first)
         while page is not None:
             yield page
             page = next(pages, None)
+
+
+class _Described(Mapping[str, Resource]):
+    """Resources by name, each look tried again like a call."""
+
+    def __init__(self, inner: Mapping[str, Resource], again: Callable[[Callable[[], Any]], Any]) -> None:
+        self._inner, self._again = inner, again
+
+    def __getitem__(self, name: str) -> Resource:
+        found: Resource = self._again(lambda: self._inner[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        names: list[str] = self._again(lambda: list(self._inner))
+        return iter(names)
+
+    def __len__(self) -> int:
+        length: int = self._again(lambda: len(self._inner))
+        return length
 
 
 class Paced(Wrapper):

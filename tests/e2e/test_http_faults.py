@@ -182,6 +182,16 @@ def test_a_line_that_recovers_in_time_costs_nothing_but_time(line: Line, fault: 
     line.assert_all_arrives_once()
 
 
+@pytest.mark.parametrize("fault", ["reset", "503", "429", "cut in the body"])
+def test_a_description_is_asked_for_again_like_a_listing(line: Line, fault: str) -> None:
+    """The first call of a run is no weaker than the others."""
+    plan = line.proxy.spoil("GET .*/fields", NO_ANSWER[fault], times=2)
+    report = line.run()
+    assert report.exit is Exit.DONE, report
+    assert plan.hits == 2
+    line.assert_all_arrives_once()
+
+
 @pytest.mark.parametrize("fault", [*NONSENSE, *REFUSALS])
 def test_a_listing_that_is_refused_or_makes_no_sense_ends_the_run_at_once(line: Line, fault: str) -> None:
     """It is never an empty page: nothing is deleted, nothing is created, nothing is written at all."""

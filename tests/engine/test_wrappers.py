@@ -70,6 +70,36 @@ def test_retrying_waits_longer_each_time_and_gives_up() -> None:
     assert hopeless.calls == 4
 
 
+def test_describing_a_resource_is_tried_again_like_any_call_and_one_that_is_not_there_is_not() -> None:
+    class Busy(dict[str, str]):
+        troubles = 2
+
+        def __missing__(self, name: str) -> str:
+            raise KeyError(name)
+
+        def __getitem__(self, name: str) -> str:
+            if self.troubles:
+                self.troubles -= 1
+                raise DOWN
+            return super().__getitem__(name)
+
+    described = Busy(people="described")
+
+    class Inner:
+        def resources(self) -> Busy:
+            return described
+
+    clock = TestClock()
+    resources = Checked(Retrying(Inner(), clock)).resources()
+    assert resources["people"] == "described"
+    assert list(resources) == ["people"]
+    assert len(resources) == 1
+    waited = clock.time
+    with pytest.raises(KeyError):
+        resources["nobody"]
+    assert clock.time == waited
+
+
 def test_retrying_waits_as_long_as_the_system_asks_but_not_for_ever() -> None:
     clock = TestClock()
     started = clock.time
