@@ -217,8 +217,8 @@ class Recovery:
         # It may be there under another key: only a listing brings what is new, and only one that began when all had landed.
         listing, capabilities = self._context.listings[intent.side], self._context.remotes[intent.side].capabilities
         unseen = capabilities.late_arrival + capabilities.lag
-        if listing.narrow or intent.run == self._context.number:
-            return False
+        if listing.narrow or intent.run == self._context.number or (listing.full and not listing.complete):
+            return False  # a person vouches for what is gone, not for what a listing broke off before
         return not unseen or listing.begun > intent.sent_at + unseen
 
     def _create(self, intent: Intent, *, healthy: bool) -> None:
@@ -239,14 +239,13 @@ class Recovery:
         found = self._with_key(intent) if intent.match_key is not None else []
         others = [id_ for id_ in self._perhaps_ours(intent) if id_ not in found]
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
-        listing = self._context.listings[intent.side]
         if others or (free and len(found) > 1):
             self._ends.park(intent, [*others, *free])
         elif free and len(found) == 1:
             self._ends.adopt(intent, free[0])
         elif found:
             self._ends.close(intent, "its key belongs to a record that is linked already; decided again")
-        elif listing.complete or not listing.full:
+        else:
             self._ends.close(intent, "not applied; decided again")
 
     def _replay(self, intent: Intent) -> None:
@@ -334,7 +333,11 @@ class Recovery:
                 continue
             if is_lossy_image(rule, sent, now) or is_lossy_image(rule, now, sent) or _is_alike(sent, now):
                 return True
-        return False
+        # What the config no longer maps is not read any more: nobody can tell whether the record still holds it.
+        unread = (
+            intent.payload.keys() - self._context.rule.natives(intent.side) - self._context.rule.constants[intent.side].keys()
+        )
+        return any(intent.payload[name] not in (None, "", []) for name in unread if among is None or name in among)
 
 
 def _is_alike(one: Value, two: Value) -> bool:

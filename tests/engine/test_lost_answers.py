@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -235,3 +236,37 @@ def _unique(field: Any) -> Any:
     from dataclasses import replace
 
     return replace(field, unique=True)
+
+
+UNMAPPED = tuple(field for field in people_spec().fields if field.name != "name")
+
+
+@pytest.mark.parametrize("arrived", [Moment.BEFORE, Moment.AFTER])
+def test_an_update_in_doubt_leaves_no_base_in_a_field_that_is_not_mapped_any_more(arrived: Moment) -> None:
+    bench, left, right = filled("ada")
+    mapped = bench.spec
+    bench.left.edit(left["ada"], name="Edited")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, arrived, failing(LOST))
+    bench.run()
+    bench.spec = replace(mapped, fields=UNMAPPED)
+    bench.clock.time += 3600
+    bench.settle()
+    bench.spec = mapped
+    bench.settle()
+    assert bench.right[right["ada"]]["name"] == "Edited"
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_a_record_that_may_hold_what_is_not_mapped_any_more_may_be_what_a_create_in_doubt_made() -> None:
+    bench = Bench(people_spec(), right_options=able(idempotent_creates=False, chooses_ids=False))
+    bench.left.insert(email="ada@example.com", name="Ada")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    ours = next(iter(bench.right.records()))
+    bench.right.edit(ours, email="other@example.com")
+    bench.spec = replace(bench.spec, fields=UNMAPPED)
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.creates(Side.RIGHT) == 1
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME]
