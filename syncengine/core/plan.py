@@ -240,8 +240,11 @@ def _one_gone(
     if choice is not None:
         if choice.pick is Pick.APART:
             return dead()
-        if choice.pick is Pick(survivor.value):
-            return revival()
+        keeps = choice.pick is Pick(survivor.value)
+        if not rule.spec.direction.allows(gone if keeps else survivor):
+            return dead()  # the direction has changed since the question was asked, or leaves nothing to be written
+        if keeps:
+            return revival() if rule.in_scope(survivor, halves[survivor].now or {}) else dead()
         op = _removal(ground.capabilities[survivor], Deletes.PROPAGATE)
         return dead() if op is None else deletion(op)
     if state in (LinkState.SUSPENDED, LinkState.DEAD):

@@ -244,3 +244,19 @@ def test_an_id_that_is_used_again_for_somebody_else_does_not_end_up_in_the_old_p
     assert sorted(str(row["name"]) for row in bench.right.records().values()) == ["Bob", "Eve"]
     bench.assert_quiet()
     bench.assert_same()
+
+
+@pytest.mark.parametrize("pick", [Pick.LEFT, Pick.RIGHT])
+def test_an_answer_about_a_deletion_writes_nothing_to_a_side_that_the_direction_leaves_alone(pick: Pick) -> None:
+    """Keeping the edited target means leaving it: its source is not made anew, and least of all empty."""
+    bench, left, right = filled("ada", direction=Direction.LEFT_TO_RIGHT, left=able(restores=False))
+    bench.left.remove(left["ada"])
+    bench.right.edit(right["ada"], name="Edited")
+    bench.settle()
+    before = bench.writes()[Side.LEFT]
+    bench.choose(pick)
+    bench.settle()
+    assert bench.writes()[Side.LEFT] == before
+    assert (right["ada"] in bench.right) is (pick is Pick.RIGHT)
+    assert not bench.inbox()
+    bench.assert_quiet()
