@@ -82,6 +82,11 @@ class Bounds:
         self._excuse = excuse
         self.fence: ConfigFence | None = None
 
+    def check_direction(self, side: Side, sent: Sent) -> None:
+        """A side that the pair's direction leaves alone is never written."""
+        if not self._configs.of_run(sent.run).spec.direction.allows(side):
+            raise Violation("I17", f"the {side.value} was written, which the pair's direction leaves alone")
+
     def check_create(self, side: Side, sent: Sent, after: Mapping[str, Native]) -> None:
         """Nothing but what is mapped is filled."""
         setup = self._configs.of_run(sent.run)

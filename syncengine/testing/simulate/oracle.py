@@ -66,6 +66,7 @@ class Oracle(Witness):
 
     def _judge(self, side: Side, change: Change, before: Row | None, after: Mapping[str, Native] | None) -> None:
         sent = self._written_ahead(change)
+        self.bounds.check_direction(side, sent)
         if self.bounds.fence is not None:
             self.bounds.fence.check(sent)
         match change:
