@@ -168,17 +168,17 @@ class Oracle(Witness):
         return True
 
     def _resurrection(self, side: Side, source: str, sent: Sent) -> None:
-        ghost = self._ghost
+        ghost, shapes = self._ghost, self._configs.of_run(sent.run).shapes
         self._counts["I7"] += 1
         former = ghost.partner.get((side.other, source))
         if former is None or former in self.far[side].live or not ghost.gone.get((side, former), (0, False))[1]:
             return
         edited = any(
             ghost.holds((side.other, source, shape.name)) != ghost.holds((side, former, shape.name))
-            for shape in self._setup.shapes
+            for shape in shapes
             if shape.references is None or ghost.holds((side.other, source, shape.name))
         )
-        edited |= any(self._has_edit(side, source, former, shape) for shape in self._setup.shapes)
+        edited |= any(self._has_edit(side, source, former, shape) for shape in shapes)
         if edited or self._ledger.was_chosen(side.other, source):
             return
         if ghost.born.get((side.other, source), 0) > ghost.gone[side, former][0]:
@@ -193,7 +193,7 @@ class Oracle(Witness):
             return
         if any(
             ghost.respelled.get((side.other, source, shape.name), -1) > ghost.cells[side, former, EMAIL.name][0].seq
-            for shape in self._setup.shapes
+            for shape in shapes
         ):
             # The third system's spelling travelled here: to this pair an edit, though by its words the ghost cannot tell.
             self._excuse("revived, for the other pair had brought another spelling", None)
@@ -208,10 +208,8 @@ class Oracle(Witness):
 
     def _has_no_base(self, side: Side, id_: str, sent: Sent) -> bool:
         """Whether a field of a linked record says something and has no shadow: nobody can tell whether it was edited."""
-        shadow = self._ledger.shadow(side, sent.link)
-        return any(
-            shape.native(side) not in shadow and self._ghost.holds((side, id_, shape.name)) for shape in self._setup.shapes
-        )
+        shadow, shapes = self._ledger.shadow(side, sent.link), self._configs.of_run(sent.run).shapes
+        return any(shape.native(side) not in shadow and self._ghost.holds((side, id_, shape.name)) for shape in shapes)
 
     def _has_edit(self, side: Side, source: str, former: str, shape: Shape) -> bool:
         """Whether a person did something to the source that the engine never wrote to its former partner."""
