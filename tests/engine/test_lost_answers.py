@@ -241,23 +241,6 @@ def _unique(field: Any) -> Any:
 UNMAPPED = tuple(field for field in people_spec().fields if field.name != "name")
 
 
-@pytest.mark.parametrize("arrived", [Moment.BEFORE, Moment.AFTER])
-def test_an_update_in_doubt_leaves_no_base_in_a_field_that_is_not_mapped_any_more(arrived: Moment) -> None:
-    bench, left, right = filled("ada")
-    mapped = bench.spec
-    bench.left.edit(left["ada"], name="Edited")
-    once(bench.worlds[Side.RIGHT], CallKind.WRITE, arrived, failing(LOST))
-    bench.run()
-    bench.spec = replace(mapped, fields=UNMAPPED)
-    bench.clock.time += 3600
-    bench.settle()
-    bench.spec = mapped
-    bench.settle()
-    assert bench.right[right["ada"]]["name"] == "Edited"
-    bench.assert_quiet()
-    bench.assert_same()
-
-
 def test_a_record_that_may_hold_what_is_not_mapped_any_more_may_be_what_a_create_in_doubt_made() -> None:
     bench = Bench(people_spec(), right_options=able(idempotent_creates=False, chooses_ids=False))
     bench.left.insert(email="ada@example.com", name="Ada")
