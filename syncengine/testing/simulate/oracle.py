@@ -82,8 +82,6 @@ class Oracle(Witness):
                 self._removal(side, change, sent, before)
             case Restore():
                 self._revival(side, sent, change.id)
-            case _:
-                pass
 
     def _written_ahead(self, change: Change) -> Sent:
         self._counts["I10"] += 1
