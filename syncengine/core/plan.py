@@ -337,8 +337,7 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
     fields: dict[str, Native] = dict(rule.constants.get(target, {}))
     source: dict[str, Native] = {}
     whys: dict[str, str] = {}
-    late: list[tuple[Wait, str]] = []
-    missing: set[str] = set()
+    late: dict[str, tuple[Wait, str]] = {}
     now, new = half.now or {}, f"new on the {side.value}"
     for each in ground.creates[target]:
         field_rule, name, other_name, needed = each.rule, each.target, each.source, each.needed
@@ -358,20 +357,19 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
             why = f"{field_rule.name}: the {field_rule.references} record it points to has no link yet"
             if needed:
                 return waiting(Wait.REFERENCE, why)
-            late.append((Wait.REFERENCE, why))
-            missing.add(name)
+            late[name] = (Wait.REFERENCE, why)
             continue
         except Unmappable as problem:
             if needed:
                 return waiting(Wait.QUARANTINED, f"{field_rule.name}: {problem}")
-            late.append((Wait.BLOCKED, f"{field_rule.name}: {problem}"))
-            missing.add(name)
+            late[name] = (Wait.BLOCKED, f"{field_rule.name}: {problem}")
             continue
         source[other_name] = native
         whys[name] = new
+    first = next(iter(late.values()), (Wait.REFERENCE, ""))
     if not rule.in_scope(target, fields):
-        if missing & fields_of(rule.spec.filters.get(target, ())):
-            return waiting(*late[0])  # what is still to come decides whether it belongs there
+        if late.keys() & fields_of(rule.spec.filters.get(target, ())):
+            return waiting(*first)  # what is still to come decides whether it belongs there
         return replace(blank, buckets={side: Bucket.SKIPPED}, skipped=f"would fall outside the {target.value} side's own filter")
     return Decision(
         link=blank.link,
@@ -380,7 +378,7 @@ def _create(rule: PairRule, ground: Ground, side: Side, half: Half, blank: Decis
         label=blank.label,
         writes=(Write(op=Op.CREATE, side=target, id=None, fields=fields, source=source, whys=whys),),
         state=LinkState.LIVE,
-        waits={side: late[0]} if late else {},
+        waits={side: first} if late else {},
         buckets={side: Bucket.CREATED},
         bases=blank.bases,
         asks=blank.asks,
