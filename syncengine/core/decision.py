@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from syncengine.connector import Fields, Native
 from syncengine.core.merge import Half
@@ -61,6 +62,13 @@ class Wait(Enum):
     DELETE = "delete"
     DEFERRED = "deferred"
     UNREAD = "unread"
+
+
+SAYS_NOTHING: Final = frozenset({Wait.DELETE, Wait.UNREAD, Wait.IN_DOUBT})
+"""
+What the survivor of a dead link may wait for though its partner's deletion is settled: an answer that may come, a look, a write
+that is in doubt. Whatever else it waits for tells that nothing was decided about it yet.
+"""
 
 
 class Bucket(Enum):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncengine.core.creates import create_fields
-from syncengine.core.decision import Ask, AskKind, Bucket, Decision, LinkState, Wait
+from syncengine.core.decision import SAYS_NOTHING, Ask, AskKind, Bucket, Decision, LinkState, Wait
 from syncengine.core.detect import Presence
 from syncengine.core.mapping import Unmappable, UnresolvedKey
 from syncengine.core.matching import Match, Member, match
@@ -113,7 +113,7 @@ class Decider:
         state = LinkState.LIVE
         if decision.link is not None and decision.link in (loaded := self._store.links.load([decision.link])):
             link = loaded[decision.link]
-            state = LinkState.LIVE if self._undecided(link, presence) else link.state
+            state = LinkState.LIVE if self._is_undecided(link, presence) else link.state
         return decide_link(
             self._context.rule,
             ground,
@@ -184,40 +184,31 @@ class Decider:
             return replace(held, buckets=dict.fromkeys(present, Bucket.QUARANTINED))
         presence = {side: self._presence(link, side, staged.get(side)) for side in Side}
         here = [side for side in Side if presence[side] is Presence.PRESENT]
-        undecided = self._undecided(link, presence)
         decision = decide_link(
             self._context.rule,
             ground,
             link=link.number,
-            state=LinkState.LIVE if undecided else link.state,
+            state=LinkState.LIVE if self._is_undecided(link, presence) else link.state,
             left=halves[Side.LEFT],
             right=halves[Side.RIGHT],
             presence=presence,
         )
         if len(here) == 1 and not ground.choices:
             decision = self._unless_reborn(decision, here[0])
-        unread = {side for side, (reason, _) in decision.waits.items() if reason is Wait.UNREAD}
-        if kept := undecided.keys() & unread:
-            # Whatever could not be read this time, there is still something to decide about the survivor.
-            decision = replace(decision, waits={**decision.waits, **{side: undecided[side] for side in kept}})
         return self._held_if_provisional(decision)
 
-    def _undecided(self, link: Link, presence: Mapping[Side, Presence]) -> dict[Side, tuple[Wait, str]]:
+    def _is_undecided(self, link: Link, presence: Mapping[Side, Presence]) -> bool:
         """
-        What the survivor of a dead link waits for while its partner's deletion is still undecided: its revival failed, or a
-        newcomer with its key stood in the way. Such a link counts as live. One that is settled has nothing pending; one that was
-        asked about waits for the answer.
+        Whether the deletion of a dead link's partner is still to be decided, for its revival failed, or a newcomer with its key
+        stood in the way: what the survivor waits for tells. Such a link counts as live.
         """
-        found: dict[Side, tuple[Wait, str]] = {}
         if link.state is not LinkState.DEAD or all(presence[side] is Presence.PRESENT for side in Side):
-            return found
-        for side in Side:
-            id_ = link.side(side).id
-            if id_ is not None:
-                for row in self._store.records.pending_of(self._context.pair.number, side, [id_]).values():
-                    if row.reason not in (Wait.DELETE, Wait.UNREAD, Wait.IN_DOUBT):
-                        found[side] = row.reason, row.detail
-        return found
+            return False
+        ids = {side: id_ for side in Side if (id_ := link.side(side).id) is not None}
+        pair, records = self._context.pair.number, self._store.records
+        return any(
+            row.reason not in SAYS_NOTHING for side, id_ in ids.items() for row in records.pending_of(pair, side, [id_]).values()
+        )
 
     def _unless_reborn(self, decision: Decision, survivor: Side) -> Decision:
         """

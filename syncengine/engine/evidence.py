@@ -102,10 +102,7 @@ class Evidence:
                 continue
             answer = fresh[each, id_]
             if answer is None:
-                # A blind look settles no dead link: what was to be written for it is still to be decided.
-                is_dead = work.link is not None and work.link.state is LinkState.DEAD
-                why = f"the {each.value} record could not be read right before the write"
-                self._defer(work, why, wait=Wait.DEFERRED if is_dead else Wait.UNREAD)
+                self._defer(work, f"the {each.value} record could not be read right before the write", wait=Wait.UNREAD)
                 return False
             if isinstance(answer, Tombstone):
                 if halves[each].now is None and is_healthy(self._context, each, [id_]):

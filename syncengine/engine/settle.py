@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from syncengine.core.decision import Ask, Bucket, Decision, LinkState, Wait
+from syncengine.core.decision import SAYS_NOTHING, Ask, Bucket, Decision, LinkState, Wait
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.work import Work
@@ -74,7 +74,22 @@ class Settling:
             # Also of one that is known: its key may be new, and whoever asks for that key must find it.
             self._store.records.put(self._pair, side, [(row.id, None, keys[row.id]) for row in rows if row.id in keys])
             stale = {id_ for id_, pending in waiting.items() if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)}
-            self._store.records.wait(self._pair, [row for row in rows if row.id not in waiting or row.id in stale])
+            self._wait([row for row in rows if row.id not in waiting or row.id in stale])
+
+    def _wait(self, rows: Sequence[Pending]) -> None:
+        """
+        Note why records wait. The survivor of a dead link keeps the reason that tells that it is undecided, whatever could not be
+        read this time or came into doubt.
+        """
+        kept: set[tuple[Side, str]] = set()
+        for side in Side if self.may_be_dead else ():
+            ids = [row.id for row in rows if row.side is side and row.reason in SAYS_NOTHING and row.reason is not Wait.DELETE]
+            kept |= {
+                (side, id_)
+                for id_, pending in self._store.records.pending_of(self._pair, side, ids).items()
+                if pending.reason not in SAYS_NOTHING and self._store.links.dead_of(self._pair, side, id_)
+            }
+        self._store.records.wait(self._pair, [row for row in rows if (row.side, row.id) not in kept])
 
     def settle(self, works: Sequence[Work]) -> None:
         """Everything a decision leaves behind: link, shadows, waits, inbox, fingerprints (inside a transaction)."""
@@ -116,7 +131,7 @@ class Settling:
             self._count(work)
         self._store.links.save(links)
         self.may_be_dead |= any(link.state is LinkState.DEAD for link in links)
-        self._store.records.wait(self._pair, [row for row in waits.values() if row is not None])
+        self._wait([row for row in waits.values() if row is not None])
         for side in Side:
             settled = [id_ for (where, id_), row in waits.items() if where is side and row is None]
             self._store.records.settle(self._pair, side, settled)
