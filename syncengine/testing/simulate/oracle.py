@@ -374,10 +374,26 @@ class Oracle(Witness):
             # 3.4, update: a record that holds what was sent proves the write. A person who typed the very same proves it, too.
             self._excuse("a person typed the very value that was in doubt", (shape.name, atom))
             return
+        if atom[0] == "key" and partner is not None and self._was_agreed(side, id_, partner, shape, atom):
+            # The sides are read one after the other: what was seen on both was given up on one when it was typed on the other.
+            self._excuse("typed by one side right after the other gave it up", (shape.name, atom))
+            return
         if not self._setup.manners[side].versions and self._ledger.was_in_doubt(side, id_):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
+
+    def _was_agreed(self, side: Side, id_: str, partner: str, shape: Shape, atom: Atom) -> bool:
+        """Whether the engine saw the same on both sides, and a person had indeed put it on the other one."""
+        row = self._connection.execute(
+            f"SELECT left_shadow, right_shadow FROM link WHERE {side.value}_id=? AND state='live'", (pack(id_),)
+        ).fetchone()
+        if row is None:
+            return False
+        both = dict(zip(Side, shadows(*row), strict=True))
+        author = self._ghost.author((side.other, partner, shape.name), atom)
+        is_base = all(atom in atoms(shape, both[each].get(shape.native(each))) for each in Side)
+        return is_base and author is not None and author.by_person
 
     def _was_sent(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
         """Whether an update that never arrived would have put this there, and was taken to have done so."""
