@@ -76,6 +76,15 @@ class Settling:
             stale = {id_ for id_, pending in waiting.items() if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)}
             self._wait([row for row in rows if row.id not in waiting or row.id in stale])
 
+    def _is_settled(self, side: Side, id_: str) -> bool:
+        """Whether a record survived its partner and nothing is left to decide about it; a newcomer with its id is not known."""
+        if not self.may_be_dead or not self._store.links.dead_of(self._pair, side, id_):
+            return False
+        if not self._store.records.known(self._pair, side, [id_]):
+            return False
+        pending = self._store.records.pending_of(self._pair, side, [id_]).get(id_)
+        return pending is None or pending.reason in SAYS_NOTHING
+
     def _wait(self, rows: Sequence[Pending]) -> None:
         """
         Note why records wait. The survivor of a dead link keeps the reason that tells that it is undecided, whatever could not be
@@ -113,7 +122,9 @@ class Settling:
                 if id_ is None or (gone and id_ == half.id) or (ended and side not in work.now):
                     continue
                 print_, key = work.prints.get(side, (None, None))
-                if side in work.waits:
+                if side in work.waits and work.link is None and self._is_settled(side, id_):
+                    print_ = None  # whoever was to be matched with it waits
+                elif side in work.waits:
                     reason, why = work.waits[side]
                     parked_at = half.fingerprint or self._stored_print(side, id_) if reason is Wait.QUARANTINED else None
                     waits[side, id_] = Pending(

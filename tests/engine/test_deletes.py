@@ -72,6 +72,24 @@ def test_a_declined_delete_keeps_the_partner_is_not_asked_again_and_makes_nothin
     bench.assert_quiet()
 
 
+def test_a_declined_delete_stays_declined_when_a_newcomer_with_its_key_vanishes_again() -> None:
+    bench, left, right = filled("ada", "bob", left=able(SIMPLE), right=able(SIMPLE), deletes=Deletes.ASK)
+    bench.left.remove(left["ada"])
+    bench.sync()
+    bench.choose(Pick.APART)
+    bench.sync()
+    assert not bench.inbox()
+    bench.right.edit(right["ada"], phone=None)
+    bench.sync()
+    new = bench.left.insert(email="ada@example.com", name="Ada", phone="2", tags=["x"])
+    once(bench.worlds[Side.LEFT], CallKind.GET, Moment.BEFORE, lambda call: bench.left.remove(new))
+    bench.sync()
+    bench.settle()
+    assert not bench.inbox()
+    assert right["ada"] in bench.right
+    bench.assert_quiet()
+
+
 def test_a_waiting_delete_stays_asked_and_is_carried_out_when_a_person_says_so() -> None:
     bench, left, right = filled()
     bench.left.remove(left["ada"])
