@@ -77,10 +77,8 @@ class Settling:
             self._wait([row for row in rows if row.id not in waiting or row.id in stale])
 
     def _is_settled(self, side: Side, id_: str) -> bool:
-        """Whether a record survived its partner and nothing is left to decide about it; a newcomer with its id is not known."""
+        """Whether a record survived its partner, and nothing is left to decide about that."""
         if not self.may_be_dead or not self._store.links.dead_of(self._pair, side, id_):
-            return False
-        if not self._store.records.known(self._pair, side, [id_]):
             return False
         pending = self._store.records.pending_of(self._pair, side, [id_]).get(id_)
         return pending is None or pending.reason in SAYS_NOTHING
@@ -122,7 +120,7 @@ class Settling:
                 if id_ is None or (gone and id_ == half.id) or (ended and side not in work.now):
                     continue
                 print_, key = work.prints.get(side, (None, None))
-                if side in work.waits and work.link is None and self._is_settled(side, id_):
+                if side in work.waits and work.link is None and None not in ids.values() and self._is_settled(side, id_):
                     print_ = None  # whoever was to be matched with it waits
                 elif side in work.waits:
                     reason, why = work.waits[side]
