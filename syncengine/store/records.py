@@ -129,12 +129,15 @@ class Records:
         )
 
     def meet(self, pair: int, side: Side) -> None:
-        """Know, from now on, every live record of the side that this run was delivered and that is new to the state."""
+        """
+        Know, from now on, every live record of the side that this run was delivered and that is new to the state: one with a link
+        is not, and may be a newcomer under the id of a record that is gone.
+        """
         end = end_of(pair, side)
         self._db.execute(
             "INSERT INTO record (end, id, n, fingerprint, key) "
             "SELECT ?, s.id, ? + row_number() OVER (ORDER BY s.id), NULL, s.key FROM temp.staged s "
-            "WHERE s.side=? AND s.presence='present' AND NOT s.provisional "
+            "WHERE s.side=? AND s.presence='present' AND s.link IS NULL AND NOT s.provisional "
             "AND NOT EXISTS (SELECT 1 FROM record r WHERE r.end=? AND r.id=s.id)",
             (end, self.newest(pair, side), side is Side.RIGHT, end),
         )

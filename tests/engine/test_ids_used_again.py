@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from syncengine.core.model import Deletes
-from tests.support.engine import Bench, people_spec
+import pytest
+
+from syncengine.core.model import Deletes, Side
+from syncengine.testing.memory import CallKind, Moment
+from tests.support.engine import Bench, once, people_spec
+
+
+class Death(BaseException):
+    """The process ends here."""
 
 
 def test_a_newcomer_under_a_deleted_records_id_does_not_inherit_its_partner() -> None:
@@ -19,6 +26,29 @@ def test_a_newcomer_under_a_deleted_records_id_does_not_inherit_its_partner() ->
 
     names = sorted(str(row["name"]) for row in bench.right.records().values())
     assert names == ["Ada", "Bob", "Somebody else"]
+    bench.assert_quiet()
+
+
+def test_a_newcomer_under_a_deleted_records_id_is_told_from_it_though_the_process_died() -> None:
+    bench = Bench(people_spec(deletes=Deletes.IGNORE))
+    first = bench.left.insert("7", email="ada@example.com", name="Ada")
+    bench.left.insert("8", email="bob@example.com", name="Bob")
+    bench.sync()
+    bench.left.remove(first)
+    bench.sync()
+    bench.left.insert("7", email="new@example.com", name="Somebody else")
+    bench.right.insert(email="zed@example.com", name="Zed")
+
+    def die(call: object) -> None:
+        raise Death
+
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, die)
+    with pytest.raises(Death):
+        bench.run()
+    bench.clock.time += 600
+    bench.settle()
+    names = sorted(str(row["name"]) for row in bench.right.records().values())
+    assert names == ["Ada", "Bob", "Somebody else", "Zed"]
     bench.assert_quiet()
 
 
