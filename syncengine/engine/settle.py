@@ -76,9 +76,12 @@ class Settling:
             stale = {id_ for id_, pending in waiting.items() if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)}
             self._wait([row for row in rows if row.id not in waiting or row.id in stale])
 
+    def _has_dead_link(self, side: Side, id_: str) -> bool:
+        return self.may_be_dead and bool(self._store.links.dead_of(self._pair, side, id_))
+
     def _is_settled(self, side: Side, id_: str) -> bool:
         """Whether a record survived its partner, and nothing is left to decide about that."""
-        if not self.may_be_dead or not self._store.links.dead_of(self._pair, side, id_):
+        if not self._has_dead_link(side, id_):
             return False
         pending = self._store.records.pending_of(self._pair, side, [id_]).get(id_)
         return pending is None or pending.reason in SAYS_NOTHING
@@ -94,7 +97,7 @@ class Settling:
             kept |= {
                 (side, id_)
                 for id_, pending in self._store.records.pending_of(self._pair, side, ids).items()
-                if pending.reason not in SAYS_NOTHING and self._store.links.dead_of(self._pair, side, id_)
+                if pending.reason not in SAYS_NOTHING and self._has_dead_link(side, id_)
             }
         self._store.records.wait(self._pair, [row for row in rows if (row.side, row.id) not in kept])
 
@@ -134,6 +137,8 @@ class Settling:
                     waits[side, id_] = None
                 if half.id is not None and half.now is None and half.id == id_:
                     continue  # one that may be gone is not known to be there, by which its side would have to prove healthy
+                if work.decision.link is None and ids[side.other] is None and self._has_dead_link(side, id_):
+                    continue  # a newcomer is told by not being known, until the link of who had its id lets go of it
                 if side in work.prints or side in work.waits:
                     prints[side].append((id_, print_, key if side in work.prints else self.stored_key(side, id_)))
             self._ask(work, now)
