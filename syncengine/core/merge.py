@@ -257,7 +257,10 @@ def _settle(
     """Settle a conflict: a human's word first, then the direction, then the policy."""
     names = {side: rule.native(side) for side in Side}
     nows = {side: (halves[side].now or {}).get(names[side]) for side in Side}
-    if choice is not None and choice.left == nows[Side.LEFT] and choice.right == nows[Side.RIGHT]:
+    if choice is not None and all(
+        shown == nows[side] or _is_typed(rule, choice, looks[side], resolve)
+        for side, shown in ((Side.LEFT, choice.left), (Side.RIGHT, choice.right))
+    ):
         match choice.pick:
             case Pick.LEFT | Pick.RIGHT:
                 return travel(Side(choice.pick.value), "chosen by a person", contested=True)
@@ -293,6 +296,16 @@ def _settle(
     if rule.policy is Policy.NEWER:
         why += ", and their clocks cannot tell which is newer"
     return FieldResult(rule=rule, verdict=Verdict.ASK, why=why)
+
+
+def _is_typed(rule: FieldRule, choice: Choice, look: _Look, resolve: Resolve) -> bool:
+    """Whether a side holds the value that a person typed for both already: the write to the other one failed."""
+    if choice.pick is not Pick.VALUE:
+        return False
+    try:
+        return is_like(rule, rule.canonical(Side.LEFT, choice.value, resolve), look.value)
+    except Unmappable:
+        return False
 
 
 def _write_both(rule: FieldRule, looks: Mapping[Side, _Look], value: Value, locate: Locate, why: str) -> FieldResult:

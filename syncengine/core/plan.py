@@ -116,8 +116,9 @@ def _update(side: Side, halves: Mapping[Side, Half], results: list[FieldResult])
         fields[name] = result.writes[side]
         whys[name] = result.why
         before[name] = now.get(name)
-        # Where both sides are written (a union), each derives from what the other is about to hold.
-        source[other_name] = result.writes.get(side.other, other.get(other_name))
+        if side.other not in result.writes:
+            # Where both sides are written (a union, a value that a person typed), no shadow moves until both writes are proved.
+            source[other_name] = other.get(other_name)
     if not fields:
         return None
     return Write(op=Op.UPDATE, side=side, id=halves[side].id, fields=fields, before=before, source=source, whys=whys)

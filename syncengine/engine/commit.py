@@ -8,6 +8,7 @@ said, else what was sent, and only for the fields that were written.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
 
@@ -162,14 +163,15 @@ class Commit:
             case Op.UPDATE:
                 half, stored = work.decision.half(write.side), link.side(write.side)
                 conditional = context.remotes[write.side].capabilities.conditional_writes
+                unseen: AbstractSet[str] = frozenset()
                 if half.version != stored.version or not conditional:
-                    # As in _settle_link: what the earlier write left open was judged by now. And an unconditional write may have
-                    # come right after somebody else's, so that the new version speaks for nothing but the fields just written.
-                    stored.unconfirmed = frozenset()
+                    # As in _settle_link: what an earlier write left open was judged with this decision, unless it came after it.
+                    # And an unconditional write may have come right after somebody else's: its version speaks for nothing else.
+                    stored.unconfirmed = unseen = stored.unconfirmed - half.unconfirmed - write.fields.keys()
                 outcome = replace(outcome, record=self._without_strangers(write, outcome.record))
-                store_write(context.rule, link, write, outcome.record)
+                self._move_shadows(work, link, write, outcome.record)
                 # The version of a set that was changed member by member is that of what somebody else had just put there as well.
-                is_ours = conditional or not (self._deltas(write) & stored.unconfirmed)
+                is_ours = not unseen and (conditional or not (self._deltas(write) & stored.unconfirmed))
                 stored.version = outcome.version if is_ours else None
                 self._held(work, write, outcome, half.now or {})
                 short = self._short(work, write, outcome)
@@ -183,6 +185,27 @@ class Commit:
         for name, lack in lacks:
             self._context.tell_shortfall(write.side, work.decision.label, name, lack)
         return "; ".join(lacking(name, lack) for name, lack in lacks)
+
+    def _move_shadows(self, work: Work, link: Link, write: Write, stored: Fields | None) -> None:
+        """
+        Both shadows of the fields that were written. Where the other side is still to be written to the same, they stay until
+        that is proved as well: whatever comes between, the next pass finds two edits and settles them as this one did.
+        """
+        side, other = write.side, write.side.other
+        natives = {rule.native(side): rule.native(other) for rule in self._context.rule.fields}
+        if work.todo:
+            awaited = {name for name in write.fields if natives.get(name) in work.todo[0].fields}
+            told = {name: stored[name] for name in awaited if stored is not None and name in stored}
+            work.first = {**{name: write.fields[name] for name in awaited}, **told}
+            work.untold = awaited - told.keys()
+            work.todo[0] = replace(work.todo[0], source={**work.todo[0].source, **told})
+            fields = {name: value for name, value in write.fields.items() if name not in awaited}
+            store_write(self._context.rule, link, replace(write, fields=fields), stored)
+            return
+        met = {natives[name] for name in write.fields if natives.get(name) in work.first}
+        source = {**write.source, **{name: work.first[name] for name in met}}
+        store_write(self._context.rule, link, replace(write, source=source), stored)
+        link.side(other).unconfirmed |= met & work.untold
 
     def _created(self, work: Work, write: Write, outcome: Written, link: Link, taken: Collection[str]) -> str:
         """Returns what the system did not store of it, for the journal."""
@@ -278,7 +301,6 @@ class Commit:
         """Note what the written side holds now, and its fingerprint where the answer told the whole row."""
         side, columns = write.side, self._context.remotes[write.side].columns
         stored = outcome.record or {}
-        shadow = work.link.side(side).shadow if work.link is not None else {}
         whole = outcome.record is not None and all(map(stored.__contains__, columns))
         quiet = write.op is Op.CREATE or all(stored.get(name) == before.get(name) for name in columns if name not in write.fields)
         key = match_key(self._context, side, stored) if whole else work.decision.key or work.decision.half(side).key
@@ -289,7 +311,10 @@ class Commit:
         if whole and write.op is Op.CREATE:
             work.now[side] = {name: stored[name] for name in columns}
         else:
-            work.now[side] = {**before, **{name: shadow[name] for name in write.fields if name in shadow}}
+            work.now[side] = {
+                **before,
+                **{name: stored.get(name, sent) for name, sent in write.fields.items() if name in columns},
+            }
 
     def failed(self, work: Work, error: Exception, wait: Wait, bucket: Bucket) -> None:
         """A proved failure: the intent is closed, nothing has changed over there (inside a transaction)."""

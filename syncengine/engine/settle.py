@@ -202,7 +202,7 @@ class Settling:
                     stored.shadow[name] = value
                     stored.unconfirmed -= {name}
             if half.delivered and stored.id == half.id and not any(write.side is side for write in decision.writes):
-                if half.version != stored.version and (merged or stored.version is not None):
+                if finished and half.version != stored.version and (merged or stored.version is not None):
                     # Somebody wrote since we did, or this is the first that is seen of our write and it was judged just now:
                     # from here on a difference is an edit, not what became of our write.
                     stored.unconfirmed = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from syncengine.connector import Fields
@@ -15,7 +16,8 @@ class Work:
     """
     A decision on its way. `now`: what each side holds, writes included. `prints`: fingerprint and key to store per side, for
     the sides whose row is known exactly. `waits` and `bucket` override the decision's when something went wrong. `whole`: the
-    record to be updated with the fields that nobody mapped, where the system replaces whole records.
+    record to be updated with the fields that nobody mapped, where the system replaces whole records. `first`: what the first of
+    two writes stored in fields that the other is to bring to the same; `untold`: those of them of which the answer said nothing.
     """
 
     decision: Decision
@@ -26,6 +28,8 @@ class Work:
     waits: dict[Side, tuple[Wait, str]] = field(default_factory=dict)
     bucket: Bucket | None = None
     whole: Fields = field(default_factory=dict)
+    first: Fields = field(default_factory=dict)
+    untold: Set[str] = frozenset()
     asks: list[Ask] = field(default_factory=list)
     intent: int = 0
     key: str = ""

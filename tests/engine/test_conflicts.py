@@ -11,8 +11,9 @@ from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
 from syncengine.core.model import Direction, FieldSpec, Policy, Side
 from syncengine.engine.report import Exit
-from syncengine.testing.memory import CallKind, Manners, Moment
-from tests.support.engine import PEOPLE, Bench, able, filled, once, people_spec, same_fields
+from syncengine.errors import TransientError
+from syncengine.testing.memory import CallKind, Manners, Moment, lower
+from tests.support.engine import PEOPLE, Bench, able, failing, filled, once, people_spec, same_fields
 
 
 def conflicted(**changes: object) -> tuple[Bench, str, str]:
@@ -96,6 +97,38 @@ def test_union_keeps_what_either_added_and_drops_what_either_removed() -> None:
         bench.settle()
         assert sorted(bench.left[left["ada"]]["tags"]) == sorted(bench.right[right["ada"]]["tags"]) == ["l", "r"]  # type: ignore[type-var]
         bench.assert_quiet()
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_union_of_which_one_write_fails_loses_no_member_and_brings_none_back(side: Side) -> None:
+    spec = same_fields(*PEOPLE, tags=FieldSpec(name="tags", left="tags", right="tags", conflicts=Policy.UNION))
+    bench, left, right = filled("ada", fields=spec)
+    bench.left.edit(left["ada"], tags=["x", "l"])
+    bench.right.edit(right["ada"], tags=["r"])
+    once(bench.worlds[side], CallKind.WRITE, Moment.BEFORE, failing(TransientError("503")))
+    bench.run()
+    bench.settle()
+    for tags in (bench.left[left["ada"]]["tags"], bench.right[right["ada"]]["tags"]):
+        assert isinstance(tags, list)
+        assert sorted(tags) == ["l", "r"]
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_typed_value_of_which_one_write_fails_reaches_both_sides_all_the_same(side: Side) -> None:
+    """And what the right makes of it does not travel back."""
+    bench, left, right = filled("ada", right=able(manners=Manners(normalise={"name": lower}), returns_record=False))
+    bench.left.edit(left["ada"], name="L")
+    bench.right.edit(right["ada"], name="R")
+    bench.sync()
+    bench.choose(Pick.VALUE, "Typed")
+    once(bench.worlds[side], CallKind.WRITE, Moment.BEFORE, failing(TransientError("503")))
+    bench.run()
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Typed"
+    assert bench.right[right["ada"]]["name"] == "typed"
+    assert not bench.inbox()
+    bench.assert_quiet()
 
 
 def test_union_joins_both_sides_at_the_first_contact() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from syncengine.core.model import Side
+from syncengine.errors import TransientError
 from syncengine.testing.memory import CallKind, Manners, Moment, appended, chained, lower, trim, truncated
-from tests.support.engine import Bench, able, filled, once, people_spec
+from tests.support.engine import Bench, able, failing, filled, once, people_spec
 
 
 def test_what_we_wrote_comes_back_in_the_change_feed_and_causes_nothing() -> None:
@@ -110,4 +113,19 @@ def test_both_sides_rewriting_each_other_comes_to_rest() -> None:
     bench.right.edit(str(bench.other(Side.LEFT, left)), name="Countess")
     bench.settle()
     assert bench.left[left]["name"] == "countess"
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_a_value_that_was_cut_off_stays_noise_when_the_look_that_judged_it_ended_in_trouble(conditional: bool) -> None:
+    can = able(manners=Manners(normalise={"name": truncated(5)}), returns_record=False, conditional_writes=conditional)
+    bench, left, right = filled("ada", right=can)
+    bench.left.edit(left["ada"], name="Ada, the Countess")
+    bench.sync()
+    bench.right.edit(right["ada"], phone="theirs")
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, failing(TransientError("503")))
+    bench.run()
+    bench.settle()
+    assert bench.left[left["ada"]]["phone"] == "theirs"
+    assert bench.left[left["ada"]]["name"] == "Ada, the Countess"
     bench.assert_quiet()

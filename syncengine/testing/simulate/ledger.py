@@ -10,6 +10,8 @@ from syncengine.core.codec import decode
 from syncengine.core.model import Side
 from syncengine.store.database import pack, unpack
 from syncengine.store.links import shadows
+from syncengine.testing.simulate.ghost import Atom, atoms
+from syncengine.testing.simulate.shapes import Shape
 
 
 class Ledger:
@@ -50,12 +52,21 @@ class Ledger:
         ).fetchone()
         return row is not None
 
-    def attic(self, side: Side, id_: str, name: str) -> Iterator[Native]:
-        """The values of a field that were kept before they were overwritten."""
-        for (value,) in self._connection.execute(
-            "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?", (self._pair, side.value, pack(id_), name)
-        ).fetchall():
-            yield decode(value)["value"]
+    def is_kept(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
+        """Whether a value of a record was put into the attic."""
+        rows = self._connection.execute(
+            "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?",
+            (self._pair, side.value, pack(id_), shape.native(side)),
+        ).fetchall()
+        return any(atom in atoms(shape, decode(value)["value"]) for (value,) in rows)
+
+    def shadows_of(self, side: Side, id_: str) -> Mapping[Side, Mapping[str, Native]]:
+        """Both shadows of the live link of a record; empty where there is none."""
+        row = self._connection.execute(
+            f"SELECT left_shadow, right_shadow FROM link WHERE pair=? AND {side.value}_id=? AND state='live'",
+            (self._pair, pack(id_)),
+        ).fetchone()
+        return dict(zip(Side, ({}, {}) if row is None else shadows(*row), strict=True))
 
     def made_for(self, side: Side, key: str) -> str | None:
         """The record for which a create was sent, by the key of its intent."""

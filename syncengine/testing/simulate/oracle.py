@@ -13,7 +13,7 @@ from sqlite3 import Connection
 
 from syncengine.connector import Archive, Change, Create, Delete, Native, Restore, SetChange, Update
 from syncengine.core.codec import decode
-from syncengine.core.model import Side
+from syncengine.core.model import Direction, Policy, Side
 from syncengine.store.database import unpack
 from syncengine.testing.simulate.bounds import Bounds, Configs
 from syncengine.testing.simulate.crash import Violation
@@ -282,6 +282,8 @@ class Oracle(Witness):
             if not setup.maps(side, name):
                 self.bounds.check_unmapped(side, change, before, shape, after[name], self._read_at(side, before.id))
                 continue
+            if now == then and name in sent.before:
+                self._no_noise(side, before, shape, now)
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
                 self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
@@ -294,6 +296,16 @@ class Oracle(Witness):
                 self._can_be_put_back(side, sent, before, shape, raced=raced)
         if not touched:
             counts["writes without effect"] += 1
+
+    def _no_noise(self, side: Side, before: Row, shape: Shape, said: frozenset[Atom]) -> None:
+        """What a system makes of a text or a number that it is sent never travels back over what a person typed."""
+        if self._setup.manners[side.other].normalise.get(shape.native(side.other)) in _STRANGE:
+            return
+        for atom in said:
+            if atom[0] in ("text", "number") and not self._ledger.is_kept(side, before.id, shape, atom):
+                raise Violation(
+                    "I4", f"{shape.name} of {before.id} ({side.value}) is overwritten with what became of it elsewhere"
+                )
 
     def _removal(self, side: Side, change: Archive | Delete, sent: Sent, before: Row) -> None:
         counts, ghost = self._counts, self._ghost
@@ -310,7 +322,11 @@ class Oracle(Witness):
                 self._excuse("partner came back between the look and the delete", None)
             elif (self.late_from.lied if self.late_from is not None else self.lied)[side.other]:
                 self._excuse("partner was denied by its system", None)
-            elif self.has_hidden[side.other] and self._was_chosen(side, before.id) and self._looks_new(side, partner, before):
+            elif (
+                self.has_hidden[side.other]
+                and self._ledger.was_chosen(side, before.id)
+                and self._looks_new(side, partner, before)
+            ):
                 # Where nothing is archived nothing comes back: whoever has the id with another key is taken for somebody new.
                 self._excuse("delete ordered by a person, for the partner was denied and came back with another key", None)
             else:
@@ -365,7 +381,7 @@ class Oracle(Witness):
     def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
         if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
             return
-        if any(atom in atoms(shape, value) for value in self._ledger.attic(side, id_, shape.native(side))):
+        if self._ledger.is_kept(side, id_, shape, atom) and not self._unites(shape):
             return
         if raced:
             self._excuse("edit between the read and an unconditional write", (shape.name, atom))
@@ -383,14 +399,15 @@ class Oracle(Witness):
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
 
+    def _unites(self, shape: Shape) -> bool:
+        """Whether the field keeps every member that anybody added: then the attic is no place for one."""
+        spec = self._setup.spec
+        policy = next(each.conflicts for each in spec.fields if each.name == shape.name)
+        return policy is Policy.UNION and spec.direction is Direction.BOTH
+
     def _was_agreed(self, side: Side, id_: str, partner: str, shape: Shape, atom: Atom) -> bool:
         """Whether the engine saw the same on both sides, and a person had indeed put it on the other one."""
-        row = self._connection.execute(
-            f"SELECT left_shadow, right_shadow FROM link WHERE {side.value}_id=? AND state='live'", (pack(id_),)
-        ).fetchone()
-        if row is None:
-            return False
-        both = dict(zip(Side, shadows(*row), strict=True))
+        both = self._ledger.shadows_of(side, id_)
         author = self._ghost.author((side.other, partner, shape.name), atom)
         is_base = all(atom in atoms(shape, both[each].get(shape.native(each))) for each in Side)
         return is_base and author is not None and author.by_person
