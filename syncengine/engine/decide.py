@@ -142,6 +142,7 @@ class Decider:
                     yield self._released(rows[side])
                     rows = {side.other: rows[side.other]} if side.other in rows else {}
                     links[number].replace(side, LinkSide(id=None))
+                    ground = _asked_anew(ground)
                 decision = self._of_link(links[number], rows, ground, number in parked)
                 if links[number].state is LinkState.DEAD:
                     delivered = [(each, half) for each in Side if (half := decision.half(each)).delivered]
@@ -491,6 +492,13 @@ class Decider:
             right=halves[Side.RIGHT],
             presence=dict.fromkeys(Side, Presence.PRESENT),
         )
+
+
+def _asked_anew(ground: Ground) -> Ground:
+    """A person's word about a record whose partner was gone lapses once that one's id is seen again, whoever has it now."""
+    if None not in ground.choices:
+        return ground
+    return replace(ground, choices={name: choice for name, choice in ground.choices.items() if name is not None}, asked=True)
 
 
 def _alone(side: Side, half: Half, *, label: str, key: str | None = None) -> Decision:

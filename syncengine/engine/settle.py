@@ -180,8 +180,9 @@ class Settling:
             self._store.links.insert([work.link])
         link = work.link
         for side in Side:
-            if link.state is LinkState.DEAD and decision.half(side).id is None:
+            if link.state is LinkState.DEAD and decision.half(side).id is None and link.side(side).id is not None:
                 link.replace(side, LinkSide(id=None))  # a newcomer has the id now
+                self._store.inbox.lapse(link.number)
         finished = work.bucket is None
         if finished and decision.state is LinkState.ENDED:
             self._store.links.end([link.number])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from syncengine.connector import Fields
@@ -29,7 +29,7 @@ class Work:
     bucket: Bucket | None = None
     whole: Fields = field(default_factory=dict)
     first: Fields = field(default_factory=dict)
-    untold: Set[str] = frozenset()
+    untold: AbstractSet[str] = frozenset()
     asks: list[Ask] = field(default_factory=list)
     intent: int = 0
     key: str = ""

@@ -67,6 +67,12 @@ class Inbox:
             "UPDATE inbox SET status='chosen', pick=?, value=? WHERE id=?", (pick.value, encode({"value": value}), number)
         )
 
+    def lapse(self, link: int) -> None:
+        """Take back what a human chose about the whole record of a link: the question is open again."""
+        self._db.execute(
+            "UPDATE inbox SET status='open', pick=NULL, value=NULL WHERE link=? AND field='' AND status='chosen'", (link,)
+        )
+
     def choices(self, pair: int, links: Sequence[int]) -> dict[int, dict[str | None, Choice]]:
         """What humans chose for these links, by field (None: the whole record)."""
         if not self._db.value("SELECT 1 FROM inbox WHERE pair=? AND status='chosen' LIMIT 1", (pair,)):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from syncengine.core.decision import AskKind
+from syncengine.core.merge import Pick
 from syncengine.core.model import Deletes, Side
 from syncengine.testing.memory import CallKind, Moment
-from tests.support.engine import Bench, once, people_spec
+from tests.support.engine import Bench, able, once, people_spec
 
 
 class Death(BaseException):
@@ -64,4 +66,25 @@ def test_a_record_that_comes_back_as_itself_finds_its_partner() -> None:
 
     names = sorted(str(row["name"]) for row in bench.right.records().values())
     assert names == ["Ada again", "Bob"]
+    bench.assert_quiet()
+
+
+def test_an_order_to_delete_lapses_when_the_id_of_the_record_that_was_gone_is_seen_again() -> None:
+    """It may be the very record, hidden for a while and edited meanwhile: what a person was told is not true any more."""
+    bench = Bench(people_spec(deletes=Deletes.ASK), left_options=able(archives=False, restores=False))
+    first = bench.left.insert("7", email="ada@example.com", name="Ada")
+    bench.left.insert("8", email="bob@example.com", name="Bob")
+    bench.sync()
+    bench.left.remove(first)
+    bench.sync()
+    bench.choose(Pick.LEFT)
+    bench.left.insert("7", email="ada.new@example.com", name="Ada")
+    bench.settle()
+
+    assert bench.removals() == 0
+    (question,) = bench.inbox()
+    assert (question.ask.kind, question.choice) == (AskKind.DELETE, None)
+    bench.choose(Pick.LEFT)
+    bench.settle()
+    assert sorted(str(row["email"]) for row in bench.right.records().values()) == ["ada.new@example.com", "bob@example.com"]
     bench.assert_quiet()
