@@ -235,8 +235,15 @@ def merge_field(
 def _apart(rule: FieldRule, halves: Mapping[Side, Half], looks: Mapping[Side, _Look], source: Side, resolve: Resolve) -> bool:
     """Whether the sides had been left to differ, so that what is about to be overwritten was never on the other side."""
     base = rule.canonical(source, halves[source].base.get(rule.native(source)), resolve)
-    theirs = looks[source.other].value
-    return not is_like(rule, base, theirs)
+    return not says_the_same(rule, base, looks[source.other].value)
+
+
+def says_the_same(rule: FieldRule, one: Value, two: Value) -> bool:
+    """
+    Whether neither of two values says anything that the other does not. "Ann" may be what a system kept of "Anna", or what a
+    person wanted instead: where it is a question of losing it, it is something else.
+    """
+    return shortfall(rule, one, two) is None and shortfall(rule, two, one) is None
 
 
 def is_like(rule: FieldRule, one: Value, two: Value) -> bool:

@@ -13,7 +13,7 @@ from syncengine.core.decision import Ask, AskKind, Bucket, Decision, LinkState, 
 from syncengine.core.detect import Delta, Presence, detect
 from syncengine.core.filters import fields_of
 from syncengine.core.mapping import Locate, PairRule, Resolve, Unmappable, Unresolved
-from syncengine.core.merge import Choice, FieldResult, Half, Pick, Verdict, is_like, merge_field
+from syncengine.core.merge import Choice, FieldResult, Half, Pick, Verdict, merge_field, says_the_same
 from syncengine.core.model import Deletes, Keyless, Side
 from syncengine.core.values import Value, is_blank
 
@@ -297,7 +297,7 @@ def _unseen(rule: PairRule, ground: Ground, side: Side, halves: Mapping[Side, Ha
             try:
                 mine = field_rule.canonical(side, now, ground.resolve)
                 theirs = field_rule.canonical(side.other, other.base[other_name], ground.resolve)
-                seen = is_like(field_rule, mine, theirs)
+                seen = says_the_same(field_rule, mine, theirs)
             except Unmappable:
                 seen = False
         if not seen:
