@@ -194,7 +194,9 @@ class Settling:
             # The shadows move below to what the systems hold, so that it is told once.
             for side, name, lack in decision.shortfalls:
                 self._context.tell_shortfall(side, decision.label, name, lack)
-        merged = finished and all(decision.half(side).now is not None for side in Side)
+        is_judged = (
+            finished and link.state is not LinkState.SUSPENDED and all(decision.half(side).now is not None for side in Side)
+        )
         for side in Side:
             stored, half = link.side(side), decision.half(side)
             if link.state is not LinkState.SUSPENDED:
@@ -203,8 +205,8 @@ class Settling:
                     stored.shadow[name] = value
                     stored.unconfirmed -= {name}
             if half.delivered and stored.id == half.id and not any(write.side is side for write in decision.writes):
-                if finished and half.version != stored.version and (merged or stored.version is not None):
-                    # Somebody wrote since we did, or this is the first that is seen of our write and it was judged just now:
+                if is_judged and half.version != stored.version:
+                    # Somebody wrote since we did, or this is the first that is seen of our write, and it was judged just now:
                     # from here on a difference is an edit, not what became of our write.
                     stored.unconfirmed = frozenset()
                     stored.version = half.version
