@@ -66,7 +66,7 @@ class Rings:
         )
         # Its records are counted already, and both are decided again in the next pass: they may have been edited meanwhile.
         waits = dict.fromkeys(Side, (Wait.DEFERRED, _WHY))
-        decision = replace(work.decision, link=work.link.number, bases={}, losses=(), buckets={}, waits=waits, shortfalls=())
+        decision = replace(work.decision, link=work.link.number, losses=(), buckets={}, waits=waits, shortfalls=())
         self._refused[write.side][write.id] = _Refusal(decision=decision, write=alone, rule=rule, holder=error.id)
 
     def turn(self) -> None:
