@@ -72,16 +72,16 @@ class Protocol:
         """I9: within 24 hours no more is removed than the guard lets pass, save in a command that somebody approved."""
         self._counts["I9"] += 1
         self._removals.append(change.key)
-        run, sent_at = self._connection.execute(
-            "SELECT run, sent_at FROM intent WHERE idempotency_key=?", (change.key,)
+        number, run, sent_at = self._connection.execute(
+            "SELECT id, run, sent_at FROM intent WHERE idempotency_key=?", (change.key,)
         ).fetchone()
         if next(approved for before, approved in reversed(self._commands) if before < run):
             return
-        # One that landed and that nobody could tell of afterwards is closed, and does not count.
+        # One that landed and that nobody could tell of afterwards is closed, and does not count; nor does what was meant later.
         marks = ",".join("?" * len(self._removals))
         (recent,) = self._connection.execute(
-            f"SELECT count(*) FROM intent WHERE idempotency_key IN ({marks}) AND pair=? AND state<>'closed' AND sent_at>?",
-            (*self._removals, pair.number, sent_at - _DAY),
+            f"SELECT count(*) FROM intent WHERE idempotency_key IN ({marks}) AND pair=? AND id<=? AND state<>'closed' AND sent_at>?",
+            (*self._removals, pair.number, number, sent_at - _DAY),
         ).fetchone()
         (links,) = self._connection.execute(
             "SELECT count(*) FROM link WHERE pair=? AND state IN ('live', 'suspended')", (pair.number,)
