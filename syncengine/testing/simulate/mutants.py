@@ -21,6 +21,7 @@ from syncengine.core.model import Side
 from syncengine.engine import apply, commit, decide, ends, read, recover, run
 from syncengine.engine.changes import change_of
 from syncengine.engine.commit import Commit
+from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider, Doubts
 from syncengine.engine.evidence import Evidence
 from syncengine.engine.recover import Recovery
@@ -30,6 +31,7 @@ from syncengine.engine.work import Work
 from syncengine.store.journal import IntentState, Journal
 from syncengine.store.leases import Leases
 from syncengine.store.records import Records
+from syncengine.store.runs import Runs
 from syncengine.testing.simulate.mutant import Mutant, Patch
 from syncengine.testing.simulate.worldly_mutants import WORLDLY
 
@@ -253,6 +255,40 @@ def _gets_do_not_count() -> list[Patch]:
     return [(Evidence, "_stands", stands)]
 
 
+def _no_margin() -> list[Patch]:
+    return [(Context, "write", lambda self, side, changes: self.remotes[side].write(changes))]
+
+
+def _kept_twice() -> list[Patch]:
+    original = Journal.keep
+    return [(Journal, "keep", lambda self, values: original(self, [*values, *values]))]
+
+
+def _half_effect() -> list[Patch]:
+    original = store_write
+
+    def store(rule: Any, link: Any, write: Any, stored: Any) -> None:
+        original(rule, link, replace(write, source=dict.fromkeys(write.source)) if write.op is Op.UPDATE else write, stored)
+
+    return [(commit, "store_write", store)]
+
+
+def _image_as_shown() -> list[Patch]:
+    original = Commit._intent  # noqa: SLF001
+
+    def intent(*arguments: Any) -> Any:
+        made = original(*arguments)
+        shown = {name: value.strip() if isinstance(value, str) else value for name, value in made.before.items()}
+        return replace(made, before=shown)
+
+    return [(Commit, "_intent", intent)]
+
+
+def _short_is_enough() -> list[Patch]:
+    original = Runs.set_full_at
+    return [(Runs, "set_full_at", lambda self, number, side, at: original(self, number, side, at) if at is not None else None)]
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(name="sent_instead", rule="commit what came back, not what was sent", patches=_sent_instead),
     Mutant(name="single_base", rule="one shadow per side", patches=_single_base),
@@ -330,6 +366,22 @@ MUTANTS: tuple[Mutant, ...] = (
         patches=lambda: [(Records, "unread", lambda *_: 0)],
     ),
     *WORLDLY,
+    Mutant(
+        name="no_budget", rule="deletes add up over a day",
+        patches=lambda: [(Journal, "deletes_since", lambda *_: 0)],
+    ),
+    Mutant(name="no_margin", rule="a write begins only while the lease will outlast it", patches=_no_margin),
+    Mutant(name="kept_twice", rule="the attic keeps a value once", patches=_kept_twice),
+    Mutant(name="half_effect", rule="what closes a write moves both shadows", patches=_half_effect),
+    Mutant(name="image_as_shown", rule="the before-image is kept to the letter", patches=_image_as_shown),
+    Mutant(
+        name="short_is_enough", rule="a listing that did not come to its end accepts no config for what it left out",
+        patches=_short_is_enough,
+    ),
+    Mutant(
+        name="order_kept", rule="an order to delete lapses when the id that was gone is seen again",
+        patches=lambda: [(decide, "_asked_anew", lambda ground: ground)],
+    ),
 )  # fmt: skip
 """What is taken out, one at a time."""
 

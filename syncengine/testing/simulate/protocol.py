@@ -80,7 +80,8 @@ class Protocol:
         # One that landed and that nobody could tell of afterwards is closed, and does not count; nor does what was meant later.
         marks = ",".join("?" * len(self._removals))
         (recent,) = self._connection.execute(
-            f"SELECT count(*) FROM intent WHERE idempotency_key IN ({marks}) AND pair=? AND id<=? AND state<>'closed' AND sent_at>?",
+            f"SELECT count(*) FROM intent WHERE idempotency_key IN ({marks}) AND pair=? AND id<=? AND state<>'closed' "
+            "AND sent_at>?",
             (*self._removals, pair.number, number, sent_at - _DAY),
         ).fetchone()
         (links,) = self._connection.execute(
