@@ -16,7 +16,7 @@ from syncengine.testing.simulate.reconfigure import KINDS
 from syncengine.testing.simulate.setup import Fault, World, draw_pair
 from syncengine.testing.simulate.tape import Tape
 
-RUNS = {World.QUIET: 150, World.STANDARD: 400, World.HOSTILE: 700}
+RUNS = {World.QUIET: 300, World.STANDARD: 1200, World.HOSTILE: 2000}
 """A sample for every push; a million is run by hand: `python -m syncengine.testing.simulate --runs 1000000 --jobs 2`."""
 
 
