@@ -161,14 +161,14 @@ class Staging:
         return {str(key): list(group) for key, group in groupby(map(_staged, rows), key=lambda staged: staged.key)}
 
     def groups(self, pair: int, keys: Sequence[str]) -> dict[str, dict[Side, list[Member]]]:
-        """All live records that share each key: as staged where this run saw them, else as the state knows them."""
+        """All live records that share each key: as staged where this run could tell, else as the state knows them."""
         wanted = orjson.dumps(keys)
         found: dict[str, dict[Side, list[Member]]] = {key: {Side.LEFT: [], Side.RIGHT: []} for key in keys}
         for side in Side:
             holders = self._db.execute(
                 "SELECT id, key FROM temp.staged WHERE side=? AND presence='present' AND key IN (SELECT value FROM json_each(?)) "
                 "UNION ALL SELECT r.id, r.key FROM record r WHERE r.end=? AND r.key IN (SELECT value FROM json_each(?)) "
-                "AND NOT EXISTS (SELECT 1 FROM temp.staged s WHERE s.side=? AND s.id=r.id)",
+                "AND NOT EXISTS (SELECT 1 FROM temp.staged s WHERE s.side=? AND s.id=r.id AND s.presence<>'unknown')",
                 (SIDES[side], wanted, end_of(pair, side), wanted, SIDES[side]),
             ).fetchall()
             living, lost = self._linked(pair, side, [id_ for id_, _ in holders])
