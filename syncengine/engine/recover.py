@@ -239,6 +239,8 @@ class Recovery:
         found = self._with_key(intent) if intent.match_key is not None else []
         others = [id_ for id_ in self._perhaps_ours(intent) if id_ not in found]
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
+        if self._store.staging.has_unread(self._pair, intent.side, newer_than=intent.newest):
+            return  # one that appeared since it was sent, and may be it, could not be read just now
         if others or (free and len(found) > 1):
             self._ends.park(intent, [*others, *free])
         elif free and len(found) == 1:

@@ -236,6 +236,15 @@ class Staging:
         )
         return [str(row[0]) for row in staged]
 
+    def has_unread(self, pair: int, side: Side, *, newer_than: int) -> bool:
+        """Whether a record without a link, first seen after the one numbered `newer_than`, could not be read by this run."""
+        row = self._db.one(
+            "SELECT 1 FROM temp.staged s LEFT JOIN record r ON r.end=? AND r.id=s.id "
+            "WHERE s.side=? AND s.presence='unknown' AND s.link IS NULL AND (r.n IS NULL OR r.n>?) LIMIT 1",
+            (end_of(pair, side), SIDES[side], newer_than),
+        )
+        return row is not None
+
     def rename(self, side: Side, old: str, new: str) -> None:
         """A record with a provisional id got its lasting one; whoever had that id before is gone."""
         self.drop(side, [new])
