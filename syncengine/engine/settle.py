@@ -62,6 +62,9 @@ class Settling:
                 if half.id is None or half.provisional or not seen:
                     continue
                 reason, why = _HOLDS.get(bucket, (Wait.DEFERRED, "a write it depends on is under way"))
+                if half.now is None:
+                    # Told apart, for a side of which nothing can be found has to be read whole.
+                    reason, why = Wait.UNREAD, "it was not to be found, and a write it depends on is in doubt"
                 rows.append(
                     Pending(
                         side=side, id=half.id, reason=reason, detail=why,
@@ -73,7 +76,13 @@ class Settling:
             keys = {half.id: half.key for decision in decisions if (half := decision.half(side)).delivered}
             # Also of one that is known: its key may be new, and whoever asks for that key must find it.
             self._store.records.put(self._pair, side, [(row.id, None, keys[row.id]) for row in rows if row.id in keys])
-            stale = {id_ for id_, pending in waiting.items() if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)}
+            unread = {row.id for row in rows if row.reason is Wait.UNREAD}
+            stale = {
+                id_
+                for id_, pending in waiting.items()
+                if pending.reason in (Wait.UNREAD, Wait.FAILED, Wait.DEFERRED)
+                or (pending.reason is Wait.IN_DOUBT and id_ in unread)
+            }
             self._wait([row for row in rows if row.id not in waiting or row.id in stale])
 
     def _has_dead_link(self, side: Side, id_: str) -> bool:
