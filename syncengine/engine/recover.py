@@ -87,11 +87,12 @@ class Recovery:
                     answer = answers.get(intent.record or "")
                     if isinstance(answer, Record):
                         self._there(intent, answer)
-                    elif isinstance(answer, Tombstone) and (
-                        healthy or (emptied and intent.record in removals and self._late(intent))
-                    ):
+                    elif not self._late(intent):
+                        # A side that shows most of its records may deny one, and what is on its way would still reach it.
+                        continue
+                    elif isinstance(answer, Tombstone) and (healthy or (emptied and intent.record in removals)):
                         self._gone(intent)
-                    elif self._late(intent):
+                    else:
                         # Nothing can land any more: whatever became of it, the next look at the record decides.
                         self._ends.close(
                             intent, "nobody could tell what became of it; decided again", without_base=intent.payload
@@ -163,10 +164,10 @@ class Recovery:
         return rule.same(one, two)
 
     def _gone(self, intent: Intent) -> None:
-        """An update, removal or restore, and a healthy side says that the record is gone."""
+        """An update, removal or restore that can land no more, and a healthy side says that the record is gone."""
         if intent.op in (Op.ARCHIVE, Op.DELETE):
             self._ends.done(intent, intent.record or "", stored=None)
-        elif self._late(intent):
+        else:
             self._ends.close(intent, "the record is gone; decided again", without_base=intent.payload)
 
     def _holds(self, intent: Intent, fields: Fields, stayed: Collection[str]) -> bool:
