@@ -7,8 +7,8 @@ preceded by a probe for its key unless the target refuses twins itself; everythi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from syncengine.connector import Fields, Native, Record, Tombstone
 from syncengine.core.decision import Ask, AskKind, Bucket, LinkState, Op, Wait, Write
@@ -18,6 +18,19 @@ from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
 from syncengine.engine.read import is_healthy, match_key, stage_record
 from syncengine.engine.work import Work
+
+
+@dataclass(slots=True, kw_only=True)
+class _Probe:
+    """
+    A search for the keys of creates, by the id() of their works. `found`: what has them, where it is known already.
+    """
+
+    keys: Mapping[int, str | None]
+    name: str
+    values: Sequence[Native]
+    fits: Callable[[Record], bool]
+    found: Sequence[Record] | None = None
 
 
 class Evidence:
@@ -30,14 +43,15 @@ class Evidence:
 
     def ready(self, side: Side, works: Sequence[Work]) -> list[Work]:
         """The works whose ground still holds; the others are settled as waiting, or as the fresher evidence says."""
-        fresh = self._read_again(side, works)
+        probe = self._probe(side, works)
+        fresh = self._read_again(side, works, probe)
         ready = []
         for work in works:
             if (work.decision.link is not None) and work.link is None:
                 self._defer(work, "its link changed while the run went on")
             elif self._stands(side, work, fresh):
                 ready.append(work)
-        return self._with_wholes(side, self._without_twins(side, ready))
+        return self._with_wholes(side, self._without_twins(side, ready, probe))
 
     def confirm(self, works: Sequence[Work]) -> None:
         """Read by id, where a listing lags, the records whose shadow is to move with no write; those that differ are put off."""
@@ -63,7 +77,9 @@ class Evidence:
         bases = work.decision.bases.get(side, {})
         return any(name in shadow and shadow[name] != value for name, value in bases.items())
 
-    def _read_again(self, side: Side, works: Sequence[Work]) -> dict[tuple[Side, str], Record | Tombstone | None]:
+    def _read_again(
+        self, side: Side, works: Sequence[Work], probe: _Probe | None
+    ) -> dict[tuple[Side, str], Record | Tombstone | None]:
         """Strong reads by id: the target unless its writes are conditional; the source where the evidence must be strongest."""
         wanted: dict[Side, list[str]] = {Side.LEFT: [], Side.RIGHT: []}
         capabilities = {each: self._context.remotes[each].capabilities for each in Side}
@@ -86,7 +102,12 @@ class Evidence:
                 wanted[side.other].append(source.id)
         found: dict[tuple[Side, str], Record | Tombstone | None] = {}
         for each, ids in wanted.items():
-            for answer in self._context.remotes[each].get(ids):
+            remote = self._context.remotes[each]
+            if each is side and ids and probe is not None and remote.is_read_whole:
+                answers, probe.found = remote.look(ids, probe.fits)
+            else:
+                answers = remote.get(ids)
+            for answer in answers:
                 found[each, answer.id] = answer if isinstance(answer, Record | Tombstone) else None
         return found
 
@@ -162,37 +183,45 @@ class Evidence:
                 self._defer(work, "it was changed while the run went on")
         return ready
 
-    def _without_twins(self, side: Side, works: list[Work]) -> list[Work]:
-        """Probe for the keys of creates; a record that is there already is not created again but matched in the next pass."""
+    def _probe(self, side: Side, works: Sequence[Work]) -> _Probe | None:
+        """What to search a side for before the creates among these works; None where there is nothing to search for or by."""
         context = self._context
         creates = [work for work in works if work.todo[0].op is Op.CREATE]
         # A record that is made anew for an old link comes without a key of its own.
         keys = {id(work): work.decision.key or match_key(context, side, work.todo[0].fields) for work in creates}
         probed = [work for work in creates if keys[id(work)] is not None]
-        if not probed:
-            return works
         field_rule = next((rule for rule in context.rule.match if rule.references is None), None)
         name = field_rule.native(side) if field_rule is not None else None
-        if name is None:
-            return works
+        if not probed or name is None:
+            return None
         description = context.remotes[side].resource.fields.get(name)
         if description is not None and description.unique and len(context.rule.match) == 1:
-            return works
+            return None  # the system refuses twins itself
         values: list[Native] = [work.todo[0].fields[name] for work in probed if name in work.todo[0].fields]
         wanted = set(keys.values())
-        found = context.remotes[side].find(name, values, fits=lambda record: match_key(context, side, record.fields) in wanted)
+        return _Probe(keys=keys, name=name, values=values, fits=lambda record: match_key(context, side, record.fields) in wanted)
+
+    def _without_twins(self, side: Side, works: list[Work], probe: _Probe | None) -> list[Work]:
+        """Probe for the keys of creates; a record that is there already is not created again but matched in the next pass."""
+        context = self._context
+        if probe is None or not any(probe.keys.get(id(work)) is not None for work in works):
+            return works
+        found = probe.found
+        if found is None:
+            found = context.remotes[side].find(probe.name, probe.values, fits=probe.fits)
         there = {match_key(context, side, record.fields) for record in found}
         if not there:
             return works
         ready = []
         for work in works:
-            if keys.get(id(work)) is not None and keys[id(work)] in there and work.link is not None:
+            key = probe.keys.get(id(work))
+            if key is not None and key in there and work.link is not None:
                 # Another record has taken its key: only a human can say who is who.
                 why = f"it is to be made anew, and another record on the {side.value} has its key"
                 work.asks.append(Ask(kind=AskKind.DUPLICATE, field=None, why=why))
                 work.trouble(Wait.AMBIGUOUS, why, Bucket.AMBIGUOUS)
                 self._put_off(work)
-            elif keys.get(id(work)) is not None and keys[id(work)] in there:
+            elif key is not None and key in there:
                 self._defer(work, f"a record with its key appeared on the {side.value} just now")
             else:
                 ready.append(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from unicodedata import normalize
@@ -59,6 +59,11 @@ class Remote:
         """Whether anything can be known about the system besides the answers to our own writes."""
         return "read" in self.skills or "get" in self.skills
 
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether everything has to be read, whatever is looked for."""
+        return self.is_readable and self.skills.isdisjoint({"get", "find"})
+
     def read(self, cursor: str | None) -> Iterator[Page]:
         """The listing, or what changed since the cursor; nothing, and nothing complete, where there is none."""
         if "read" not in self.skills:
@@ -75,10 +80,14 @@ class Remote:
             return list(self.connector.get(self.end.resource, ids, fields=names))
         if not self.is_readable:
             return [Unknown(id=id_, why="the system cannot be read") for id_ in ids]
+        return self._pick(ids, self.connector.read(self.end.resource, fields=names, cursor=None))
+
+    def _pick(self, ids: Sequence[str], pages: Iterable[Page]) -> list[Answer]:
+        """The answers that a listing gives."""
         wanted = set(ids)
         found: dict[str, Record] = {}
         complete = False
-        for page in self.connector.read(self.end.resource, fields=names, cursor=None):
+        for page in pages:
             complete = page.complete
             if not wanted.isdisjoint(page.ids):
                 found.update((record.id, record) for record in page.records() if record.id in wanted)
@@ -104,6 +113,16 @@ class Remote:
             return list(self.connector.find(self.end.resource, name, wanted, fields=self.columns))
         fits = fits or (lambda record: record.fields.get(name) in wanted)
         return [record for page in self.read(None) for record in page.records() if fits(record)]
+
+    def look(self, ids: Sequence[str], fits: Callable[[Record], bool]) -> tuple[list[Answer], list[Record]]:
+        """`get` and `find` where everything has to be read for either: read once, so that both tell of one moment."""
+        found: list[Record] = []
+
+        def noting(page: Page) -> Page:
+            found.extend(filter(fits, page.records()))
+            return page
+
+        return self._pick(ids, map(noting, self.read(None))), found
 
     def divided(self, changes: Sequence[Change]) -> list[Sequence[Change]]:
         """

@@ -308,7 +308,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(name="first_hit", rule="several records with one key are ambiguous", patches=_first_hit),
     Mutant(
         name="no_probe", rule="a create is preceded by a probe for its key",
-        patches=lambda: [(Evidence, "_without_twins", lambda _, __, works: works)],
+        patches=lambda: [(Evidence, "_without_twins", lambda _, __, works, ___: works)],
     ),
     Mutant(name="no_evidence", rule="evidence right before an unconditional write", patches=_gets_do_not_count),
     Mutant(
