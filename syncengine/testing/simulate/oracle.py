@@ -287,9 +287,10 @@ class Oracle(Witness):
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
                 self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
+            image = atoms(shape, sent.before.get(name))
             # A change of members overwrites only those that it takes away, whatever else somebody did to the set meanwhile.
-            overwrites = now - then if isinstance(change.fields.get(name), SetChange) else now != then
-            if not raced and overwrites and atoms(shape, sent.before.get(name)) != now:
+            is_kept = now - then <= image if isinstance(change.fields.get(name), SetChange) else image == now or now == then
+            if not raced and not is_kept:
                 raise Violation("I12", f"{shape.name} of {before.id} was overwritten, and its before-image is not in the journal")
             is_rewriting = name not in sent.before and not setup.capabilities(side).partial_updates and now == then
             if not is_rewriting and not isinstance(change.fields.get(name), SetChange):
