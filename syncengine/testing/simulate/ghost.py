@@ -67,6 +67,7 @@ class Ghost:
         self.partners: dict[tuple[Side, str], set[str]] = {}
         self.made_for: dict[tuple[Side, str], list[str]] = {}
         self.made_from: dict[tuple[Side, str], str] = {}
+        self.made_by: dict[tuple[Side, str], str] = {}
         self.gone: dict[tuple[Side, str], tuple[int, bool]] = {}
         self.born: dict[tuple[Side, str], int] = {}
         self.strong_read: dict[tuple[Side, str], int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from sqlite3 import Connection
 
 from syncengine.connector import Native
@@ -35,6 +36,13 @@ class Ledger:
             (self._pair, pack(id_)),
         ).fetchone()
         return row is not None
+
+    def closed_at(self, key: str) -> float:
+        """When the outcome of the intent with this idempotency key was settled; never, while it is in doubt."""
+        (at,) = self._connection.execute(
+            "SELECT CASE WHEN state IN ('done','closed') THEN closed_at END FROM intent WHERE idempotency_key=?", (key,)
+        ).fetchone()
+        return inf if at is None else float(at)
 
     def proved_updates(self, side: Side, id_: str) -> Iterator[Mapping[str, Native]]:
         """What the updates of a record sent that were proved."""

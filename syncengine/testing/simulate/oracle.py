@@ -145,6 +145,7 @@ class Oracle(Witness):
         if source is not None:
             self._ghost.made_for.setdefault((side, source), []).append(id_)
             self._ghost.made_from[side, id_] = source
+            self._ghost.made_by[side, id_] = key
 
     def _was_away(self, side: Side, id_: str) -> bool:
         """Whether a record that we made, unhelped by its system against doubles, was gone for a while before it was linked."""
@@ -154,16 +155,27 @@ class Oracle(Witness):
         return not helped and (side, id_) not in self._ghost.partner and self._ghost.born[side, id_] > made
 
     def is_past_recognition(self, side: Side, id_: str) -> bool:
-        """Whether a record that we made, without help by its system against doubles, holds nothing any more of what we sent."""
+        """
+        Whether a record that we made, without help by its system against doubles, ever held nothing any more of what we sent
+        while its create was in doubt: what becomes of it when nobody looks for it any more makes no difference.
+        """
         can = self._setup.capabilities(side)
         if can.idempotent_creates or can.chooses_ids:
             return False
+        until = self._ledger.closed_at(self._ghost.made_by[side, id_])
+        return any(
+            event.id == id_ and event.at <= until and event.after is not None and not self._is_recognisable(side, event.after)
+            for event in self.far[side].events
+        )
+
+    def _is_recognisable(self, side: Side, row: Row) -> bool:
+        """Whether a state of a record that we made holds anything of what we sent, as far as anybody can tell."""
         for shape in self._setup.fields:
-            cell = (side, id_, shape.name)
-            marks = self._ghost.cells.get(cell, ())
-            if marks and marks[0].atoms & self._ghost.holds(cell):
-                return self._setup.manners[side].normalise.get(shape.native(side)) in _STRANGE
-        return True
+            name = shape.native(side)
+            marks = self._ghost.cells.get((side, row.id, shape.name), ())
+            if marks and marks[0].atoms & atoms(shape, row.fields[name]):
+                return self._setup.manners[side].normalise.get(name) not in _STRANGE
+        return False
 
     def _resurrection(self, side: Side, source: str, sent: Sent) -> None:
         ghost, shapes = self._ghost, self._configs.of_run(sent.run).shapes
