@@ -195,6 +195,10 @@ class Oracle(Witness):
             return  # a person brought the source back since
         if ghost.gone[side, former][0] > ghost.strong_read.get((side, former), -1):
             return
+        if self.has_hidden[side.other] and sent.record != former:
+            # Where both are gone the link is no more (2.5, the last row), and whoever comes back is new.
+            self._excuse("revived, for its system had denied it as well when its partner was gone", None)
+            return
         if self._connection.execute(
             "SELECT 1 FROM intent WHERE link=? AND op IN ('create','update') AND id<>? AND state='closed'",
             (sent.link, sent.number),
