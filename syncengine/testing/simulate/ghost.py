@@ -72,6 +72,7 @@ class Ghost:
         self.born: dict[tuple[Side, str], int] = {}
         self.strong_read: dict[tuple[Side, str], int] = {}
         self.respelled: dict[Cell, int] = {}
+        self.retyped: dict[Cell, int] = {}
         self.excused: set[tuple[str, Atom]] = set()
         self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
 
@@ -96,6 +97,8 @@ class Ghost:
             marks = self.cells.setdefault((side, event.id, shape.name), [])
             before = marks[-1].atoms if marks else None
             if before == now and (by_person or name not in named):
+                if by_person and event.before is not None and event.before.fields[name] != event.after.fields[name]:
+                    self.retyped[side, event.id, shape.name] = seq
                 continue
             marks.append(Mark(seq, now, by_person))
             for atom in now - (before or NOTHING):

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from sqlite3 import Connection
 
-from syncengine.connector import Archive, Change, Create, Delete, Native, Restore, SetChange, Update
+from syncengine.connector import Archive, Change, Create, Delete, FieldType, Native, Restore, SetChange, Update
 from syncengine.core.codec import decode
 from syncengine.core.model import Direction, Policy, Side
 from syncengine.store.database import unpack
@@ -228,9 +228,16 @@ class Oracle(Witness):
     def _has_edit(self, side: Side, source: str, former: str, shape: Shape) -> bool:
         """Whether a person did something to the source that the engine never wrote to its former partner."""
         mark = self._ghost.last_by_person((side.other, source, shape.name))
+        marks = self._ghost.cells.get((side, former, shape.name), [])
+        retyped = self._ghost.retyped.get((side.other, source, shape.name))
+        if (
+            shape.type is FieldType.TEXT
+            and retyped is not None
+            and not any(each.seq > retyped and not each.by_person for each in marks)
+        ):
+            return True  # the same words in other letters, by a person who took back what a system had made of them
         if mark is None:
             return False
-        marks = self._ghost.cells.get((side, former, shape.name), [])
         if mark.seq < self._ghost.cells[side, former, EMAIL.name][0].seq:
             # What was edited between the listing and the create that was made of it did not come along.
             return shape.references is None and bool(marks) and not marks[0].by_person and marks[0].atoms != mark.atoms
