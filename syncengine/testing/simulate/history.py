@@ -273,6 +273,7 @@ class History:
             if self.connection.in_transaction:
                 self.connection.rollback()
         finally:
+            audit.learn_partners(world)
             world.protocol.caller = stalled
             self.connection.execute("DELETE FROM temp.staged")
             if staged:
