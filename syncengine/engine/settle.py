@@ -102,12 +102,9 @@ class Settling:
         """
         kept: set[tuple[Side, str]] = set()
         for side in Side if self.may_be_dead else ():
-            ids = [row.id for row in rows if row.side is side and row.reason in SAYS_NOTHING and row.reason is not Wait.DELETE]
-            kept |= {
-                (side, id_)
-                for id_, pending in self._store.records.pending_of(self._pair, side, ids).items()
-                if pending.reason not in SAYS_NOTHING and self._has_dead_link(side, id_)
-            }
+            mine = {row.id: row for row in rows if row.side is side}
+            waiting = self._store.records.pending_of(self._pair, side, list(mine))
+            kept |= {(side, id_) for id_, row in waiting.items() if _says_less(mine[id_], row) and self._has_dead_link(side, id_)}
         self._store.records.wait(self._pair, [row for row in rows if (row.side, row.id) not in kept])
 
     def settle(self, works: Sequence[Work]) -> None:
@@ -137,10 +134,12 @@ class Settling:
                 elif side in work.waits:
                     reason, why = work.waits[side]
                     parked_at = half.fingerprint or self._stored_print(side, id_) if reason is Wait.QUARANTINED else None
-                    waits[side, id_] = Pending(
+                    row = Pending(
                         side=side, id=id_, reason=reason, detail=why, label=work.decision.label, fingerprint=parked_at,
                         since=now, tries=1,
                     )  # fmt: skip
+                    if not _says_less(row, waits.get((side, id_))):
+                        waits[side, id_] = row
                     print_ = None
                 else:
                     waits[side, id_] = None
@@ -263,3 +262,9 @@ class Settling:
         for side, bucket in work.decision.buckets.items():
             if work.decision.half(side).delivered:
                 self._context.buckets[side][work.bucket or bucket] += 1
+
+
+def _says_less(new: Pending, old: Pending | None) -> bool:
+    """Whether a new reason to wait would hide that the survivor of a dead link is undecided."""
+    vague = new.reason in SAYS_NOTHING and new.reason is not Wait.DELETE
+    return vague and old is not None and old.reason not in SAYS_NOTHING
