@@ -131,6 +131,20 @@ def test_a_typed_value_of_which_one_write_fails_reaches_both_sides_all_the_same(
     bench.assert_quiet()
 
 
+def test_a_value_kept_apart_is_in_the_attic_when_it_goes_though_a_system_might_have_made_it_of_the_other_one() -> None:
+    bench, left, right = filled("ada")
+    bench.left.edit(left["ada"], name="Ann")
+    bench.right.edit(right["ada"], name="Anna")
+    bench.sync()
+    bench.choose(Pick.APART)
+    bench.sync()
+    bench.right.edit(right["ada"], name="Annabel")
+    bench.sync()
+    assert bench.left[left["ada"]]["name"] == "Annabel"
+    assert "Ann" in bench.attic()
+    bench.assert_quiet()
+
+
 def test_union_joins_both_sides_at_the_first_contact() -> None:
     spec = same_fields(*PEOPLE, tags=FieldSpec(name="tags", left="tags", right="tags", conflicts=Policy.UNION))
     bench = Bench(people_spec(fields=spec))
