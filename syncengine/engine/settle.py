@@ -129,9 +129,8 @@ class Settling:
                 if id_ is None or (gone and id_ == half.id) or (ended and side not in work.now):
                     continue
                 print_, key = work.prints.get(side, (None, None))
-                if side in work.waits and work.link is None and None not in ids.values() and self._is_settled(side, id_):
-                    print_ = None  # whoever was to be matched with it waits
-                elif side in work.waits:
+                is_survivor = work.link is None and None not in ids.values() and self._is_settled(side, id_)
+                if side in work.waits and not is_survivor:  # else whoever was to be matched with it waits, and it is settled
                     reason, why = work.waits[side]
                     parked_at = half.fingerprint or self._stored_print(side, id_) if reason is Wait.QUARANTINED else None
                     row = Pending(
@@ -141,7 +140,7 @@ class Settling:
                     if not _says_less(row, waits.get((side, id_))):
                         waits[side, id_] = row
                     print_ = None
-                else:
+                elif side not in work.waits:
                     waits[side, id_] = None
                 if half.id is not None and half.now is None and half.id == id_:
                     continue  # one that may be gone is not known to be there, by which its side would have to prove healthy

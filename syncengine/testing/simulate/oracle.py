@@ -22,7 +22,7 @@ from syncengine.testing.simulate.ghost import NOTHING, Atom, Ghost, atoms
 from syncengine.testing.simulate.ledger import Ledger
 from syncengine.testing.simulate.moments import Moment, Probe, Sent
 from syncengine.testing.simulate.setup import Setup
-from syncengine.testing.simulate.shapes import EMAIL, Normaliser, Shape
+from syncengine.testing.simulate.shapes import EMAIL, Normaliser, Shape, normalised
 
 _STRANGE = (Normaliser.APPEND, Normaliser.STRIP)
 """What a system may make of a value that nobody can tell from an edit, unless the system says what it stored."""
@@ -306,7 +306,7 @@ class Oracle(Witness):
                 self.bounds.check_unmapped(side, change, before, shape, after[name], self._read_at(side, before.id))
                 continue
             if now == then and name in sent.before:
-                self._no_noise(side, before, shape, now)
+                self._no_noise(side, change, before, shape, now)
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
                 self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
@@ -321,9 +321,10 @@ class Oracle(Witness):
         if not touched:
             counts["writes without effect"] += 1
 
-    def _no_noise(self, side: Side, before: Row, shape: Shape, said: frozenset[Atom]) -> None:
+    def _no_noise(self, side: Side, change: Update, before: Row, shape: Shape, said: frozenset[Atom]) -> None:
         """What a system makes of a text or a number that it is sent never travels back over what a person typed."""
-        if self._setup.is_chain or self._setup.manners[side.other].normalise.get(shape.native(side.other)) in _STRANGE:
+        name, how = shape.native(side), self._setup.manners[side.other].normalise.get(shape.native(side.other), Normaliser.NONE)
+        if self._setup.is_chain or how in _STRANGE or normalised(how, before.fields[name]) != change.fields.get(name):
             return  # in a chain it may come from the system beyond, which nobody can tell from an edit
         for atom in said:
             if atom[0] in ("text", "number") and not self._ledger.is_kept(side, before.id, shape, atom):
