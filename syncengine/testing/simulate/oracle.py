@@ -393,7 +393,7 @@ class Oracle(Witness):
     def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
         if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
             return
-        if self._ledger.is_kept(side, id_, shape, atom) and not self._unites(shape):
+        if self._ledger.is_kept(side, id_, shape, atom) and not (rule == "I1" and self._unites(shape)):
             return
         if raced:
             self._excuse("edit between the read and an unconditional write", (shape.name, atom))
