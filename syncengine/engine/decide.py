@@ -227,6 +227,10 @@ class Decider:
         members = self._store.staging.groups(self._context.pair.number, [key])[key][survivor.other]
         if all(member.link is not None for member in members):
             return decision  # whoever has a link, be it a dead one, is nobody new
+        # One that was settled alone (it is outside the filter, say) was not staged: from here on it is to be matched as well.
+        free = [member.id for member in members if member.link is None]
+        staged = self._store.staging.present(survivor.other, free)
+        fetch(self._context, survivor.other, [id_ for id_ in free if id_ not in staged])
         why = f"its partner on the {survivor.other.value} came back under another id: they are matched anew"
         wait, bucket = Wait.DEFERRED, Bucket.WAITING
         if len(members) > 1:
