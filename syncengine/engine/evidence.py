@@ -102,6 +102,11 @@ class Evidence:
                 wanted[side.other].append(source.id)
         found: dict[tuple[Side, str], Record | Tombstone | None] = {}
         for each, ids in wanted.items():
+            missing = {half.id for work in works if (half := work.decision.half(each)).now is None}
+            gone = [id_ for id_ in ids if id_ in missing]
+            if gone and "get" not in self._context.remotes[each].skills:
+                # Where everything is read whatever is looked for, nothing is to be read later than the evidence.
+                is_healthy(self._context, each, gone)
             remote = self._context.remotes[each]
             if each is side and ids and probe is not None and remote.is_read_whole:
                 answers, probe.found = remote.look(ids, probe.fits)
