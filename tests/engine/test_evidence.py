@@ -215,3 +215,15 @@ def test_conditional_writes_need_no_look_before_them() -> None:
     bench.sync()
     assert bench.calls(Side.RIGHT, CallKind.GET) == looks
     bench.assert_quiet()
+
+
+def test_a_system_that_can_only_be_read_whole_is_read_once_before_an_update_and_a_create() -> None:
+    bench, left, _ = filled("ada", right=PLAIN)
+    bench.reconnect(lacking={Side.RIGHT: ("gets", "finds")})
+    bench.left.edit(left["ada"], name="Edited")
+    bench.left.insert(email="bob@example.com", name="Bob")
+    pages = bench.calls(Side.RIGHT, CallKind.PAGE)
+    bench.sync()
+    assert bench.calls(Side.RIGHT, CallKind.PAGE) == pages + 2  # the run's own listing, and one right before the writes
+    bench.assert_same()
+    bench.assert_quiet()

@@ -178,3 +178,21 @@ def test_what_our_own_write_moved_out_of_its_filter_may_be_deleted_there_and_sta
     assert bench.removals() == 0
     assert len(bench.left) == 1
     bench.assert_quiet()
+
+
+def test_a_survivor_meets_a_namesake_that_was_left_alone_outside_the_filter_and_waits_no_more() -> None:
+    named = {Side.RIGHT: (Condition(field="name", test=Test.BLANK, value=False),)}
+    bench = Bench(people_spec(filters=named, deletes=Deletes.PROPAGATE))
+    left = bench.left.insert(email="ada@example.com", name="Ada")
+    bench.settle()
+    partner = str(bench.other(Side.LEFT, left))
+    bench.right.edit(partner, email="bob@example.com")
+    bench.settle()
+    bench.right.insert(email="ada@example.com")
+    bench.sync()
+    bench.right.remove(partner)
+    bench.left.edit(left, email="ada@example.com")
+    bench.sync()
+    assert not bench.sync().pending
+    assert bench.link_states() == [LinkState.SUSPENDED]
+    bench.assert_quiet()

@@ -298,3 +298,18 @@ def test_a_number_can_be_the_key() -> None:
     bench.sync()
     assert bench.writes() == {Side.LEFT: 0, Side.RIGHT: 0}
     bench.assert_quiet()
+
+
+def test_a_linked_record_that_cannot_be_read_just_now_has_its_key_all_the_same() -> None:
+    unique = (replace(PEOPLE[0], unique=True), *PEOPLE[1:])  # nothing is probed there
+    bench = Bench(people_spec(), fields=unique)
+    old = bench.left.insert(email="ada@example.com", name="Ada")
+    bench.settle()
+    (partner,) = bench.right.records()
+    bench.right.edit(partner, phone="2")
+    bench.right.conceal(partner)
+    bench.left.remove(old)
+    bench.left.insert(email="ADA@example.com", name="Another")
+    bench.run(ids={Side.LEFT: [old], Side.RIGHT: []})
+    bench.run(ids={Side.LEFT: sorted(bench.left.records()), Side.RIGHT: [partner]})
+    assert sorted(bench.right.records()) == [partner]

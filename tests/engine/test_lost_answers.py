@@ -253,3 +253,24 @@ def test_a_record_that_may_hold_what_is_not_mapped_any_more_may_be_what_a_create
     bench.settle()
     assert bench.creates(Side.RIGHT) == 1
     assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME]
+
+
+def test_nothing_is_made_again_while_what_a_create_in_doubt_may_have_made_cannot_be_read() -> None:
+    bench = Bench(people_spec(), right_options=able(idempotent_creates=False, chooses_ids=False, late_arrival=3000.0))
+    bench.left.insert(email="ada@example.com", name="Ada")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    (ours,) = bench.right.records()
+    bench.right.edit(ours, email="bob@example.com")
+    bench.run()  # it is seen, but the create may still land
+    another = bench.right.insert(email="cyd@example.com")
+    bench.run()  # the listing moves on
+    bench.clock.time += 3600
+    bench.right.conceal(ours)
+    bench.run()
+    assert sorted(bench.right.records()) == [ours, another]
+    bench.right.concealed.clear()
+    bench.run()
+    assert sorted(bench.right.records()) == [ours, another]
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME]
+    bench.assert_quiet()
