@@ -147,8 +147,8 @@ class Decider:
                 if links[number].state is LinkState.DEAD:
                     delivered = [(each, half) for each in Side if (half := decision.half(each)).delivered]
                     self._survived |= {(each, half.id) for each, half in delivered if half.id is not None}
-                    if decision.writes:
-                        self._revived.add(number)
+                    if decision.writes or decision.state not in (None, LinkState.DEAD):
+                        self._revived.add(number)  # with a write or without one: where both are there again it lives on
                 yield decision
 
     def _with_whole_records(
