@@ -47,12 +47,16 @@ _PATIENCE = 3
 
 
 class Applier:
-    """Carries decisions out; one coordinator, which alone touches the store."""
+    """
+    Carries decisions out; one coordinator, which alone touches the store. `may_remove` tells whether the guard lets so many
+    removals pass: deciding reads what it misses, so that more may come of it than were counted before.
+    """
 
-    def __init__(self, context: Context, decider: Decider) -> None:
+    def __init__(self, context: Context, decider: Decider, *, may_remove: Callable[[int], bool] = lambda count: True) -> None:
         self._context = context
         self._store = context.store
         self._decider = decider
+        self._may_remove = may_remove
         self.commit = Commit(context)
         self._evidence = Evidence(context, decider, self._settle_later)
         self._rings = Rings(context, self._carry_out)
@@ -84,10 +88,21 @@ class Applier:
                 self._enqueue(work)
         self._flush_all()
         self._queues, self._removals = self._removals, {Side.LEFT: [], Side.RIGHT: []}
+        self._put_off_removals()
         self._flush_all()
         self._settle_now()
         self._rings.turn()
         self._settle_now()
+
+    def _put_off_removals(self) -> None:
+        """The guard looks once more: where more would be removed than it let pass, the next run plans it all and asks."""
+        removals = [work for works in self._queues.values() for work in works]
+        if not removals or self._may_remove(len(removals)):
+            return
+        self._queues = {Side.LEFT: [], Side.RIGHT: []}
+        for work in removals:
+            work.trouble(Wait.DEFERRED, "more would be removed than the guard let pass; planned anew", Bucket.WAITING)
+            self._settle_later(work)
 
     def identify(self, side: Side, rows: Sequence[Staged]) -> None:
         """Give records lasting ids, before anything else of the run."""

@@ -273,7 +273,12 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
 def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) -> bool:
     """Write and remember; returns whether everything was gone through (not stopped half-way)."""
     decider = Decider(context, doubts, planning=False)
-    applier = Applier(context, decider)
+
+    def may_remove(count: int) -> bool:
+        tally = _tally(context, creates=0, updates=0, deletes=count, linking=0)
+        return approve is not None or all(trip.guard != "deletes" for trip in check(context.rule.spec.guards, tally))
+
+    applier = Applier(context, decider, may_remove=may_remove)
     for side in Side:
         if rows := context.store.staging.provisional(side):
             applier.identify(side, rows)
