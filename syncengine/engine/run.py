@@ -273,10 +273,12 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
 def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) -> bool:
     """Write and remember; returns whether everything was gone through (not stopped half-way)."""
     decider = Decider(context, doubts, planning=False)
+    runs, now = context.store.runs, context.ports.clock.now()
+    is_approved = approve is not None and runs.has_approval(context.pair.number, approve, now)
 
     def may_remove(count: int) -> bool:
         tally = _tally(context, creates=0, updates=0, deletes=count, linking=0)
-        return approve is not None or all(trip.guard != "deletes" for trip in check(context.rule.spec.guards, tally))
+        return is_approved or all(trip.guard != "deletes" for trip in check(context.rule.spec.guards, tally))
 
     applier = Applier(context, decider, may_remove=may_remove)
     for side in Side:
