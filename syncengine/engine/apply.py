@@ -52,7 +52,7 @@ class Applier:
     removals pass: deciding reads what it misses, so that more may come of it than were counted before.
     """
 
-    def __init__(self, context: Context, decider: Decider, *, may_remove: Callable[[int], bool] = lambda count: True) -> None:
+    def __init__(self, context: Context, decider: Decider, *, may_remove: Callable[[int], bool]) -> None:
         self._context = context
         self._store = context.store
         self._decider = decider
