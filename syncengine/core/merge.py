@@ -7,7 +7,7 @@ edited. Values are compared in canonical form; what travels is the text as it wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import InvalidOperation
@@ -264,9 +264,9 @@ def _settle(
     """Settle a conflict: a human's word first, then the direction, then the policy."""
     names = {side: rule.native(side) for side in Side}
     nows = {side: (halves[side].now or {}).get(names[side]) for side in Side}
+    shows = {Side.LEFT: choice.left, Side.RIGHT: choice.right} if choice is not None else {}
     if choice is not None and all(
-        shown == nows[side] or _is_typed(rule, choice, looks[side], resolve)
-        for side, shown in ((Side.LEFT, choice.left), (Side.RIGHT, choice.right))
+        shown == nows[side] or _is_typed(rule, choice, looks[side], resolve) for side, shown in shows.items()
     ):
         match choice.pick:
             case Pick.LEFT | Pick.RIGHT:
@@ -278,7 +278,8 @@ def _settle(
                     typed = rule.canonical(Side.LEFT, choice.value, resolve)
                 except Unmappable as problem:
                     return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"the value that was typed: {problem}")
-                return _write_both(rule, looks, typed, locate, "typed by a person")
+                there = tuple(side for side, shown in shows.items() if shown != nows[side])
+                return _write_both(rule, looks, typed, locate, "typed by a person", there=there)
     writable = [side for side in Side if rule.writable(side)]
     if not writable:
         return FieldResult(rule=rule, verdict=Verdict.KEPT, why="neither side is written in this field")
@@ -315,10 +316,13 @@ def _is_typed(rule: FieldRule, choice: Choice, look: _Look, resolve: Resolve) ->
         return False
 
 
-def _write_both(rule: FieldRule, looks: Mapping[Side, _Look], value: Value, locate: Locate, why: str) -> FieldResult:
+def _write_both(
+    rule: FieldRule, looks: Mapping[Side, _Look], value: Value, locate: Locate, why: str, *, there: Sequence[Side] = ()
+) -> FieldResult:
+    """Both sides get the value, but for those where it is `there` already, as its system stored it."""
     writes: dict[Side, Native] = {}
     for side in Side:
-        if rule.same(looks[side].value, value):
+        if side in there or rule.same(looks[side].value, value):
             continue
         if not rule.writable(side):
             return FieldResult(rule=rule, verdict=Verdict.KEPT, why=f"{side.value} is not written in this field")

@@ -165,9 +165,9 @@ class Commit:
                 conditional = context.remotes[write.side].capabilities.conditional_writes
                 unseen: AbstractSet[str] = frozenset()
                 if half.version != stored.version or not conditional:
-                    # As in _settle_link: what an earlier write left open was judged with this decision, unless it came after it.
-                    # And an unconditional write may have come right after somebody else's: its version speaks for nothing else.
-                    stored.unconfirmed = unseen = stored.unconfirmed - half.unconfirmed - write.fields.keys()
+                    # What an earlier write left open stays so until this decision is carried out. And an unconditional write may
+                    # have come right after somebody else's: then its version speaks for nothing but the fields just written.
+                    unseen = stored.unconfirmed - write.fields.keys()
                 outcome = replace(outcome, record=self._without_strangers(write, outcome.record))
                 self._move_shadows(work, link, write, outcome.record)
                 # The version of a set that was changed member by member is that of what somebody else had just put there as well.
@@ -200,6 +200,7 @@ class Commit:
             work.untold = awaited - told.keys()
             work.todo[0] = replace(work.todo[0], source={**work.todo[0].source, **told})
             fields = {name: value for name, value in write.fields.items() if name not in awaited}
+            link.side(side).unconfirmed -= awaited
             store_write(self._context.rule, link, replace(write, fields=fields), stored)
             return
         met = {natives[name] for name in write.fields if natives.get(name) in work.first}

@@ -201,9 +201,8 @@ class Settling:
             # The shadows move below to what the systems hold, so that it is told once.
             for side, name, lack in decision.shortfalls:
                 self._context.tell_shortfall(side, decision.label, name, lack)
-        is_judged = (
-            finished and link.state is not LinkState.SUSPENDED and all(decision.half(side).now is not None for side in Side)
-        )
+        is_judged = finished and not decision.waits and all(decision.half(side).now is not None for side in Side)
+        is_judged = is_judged and link.state is not LinkState.SUSPENDED
         for side in Side:
             stored, half = link.side(side), decision.half(side)
             if link.state is not LinkState.SUSPENDED:
