@@ -127,6 +127,9 @@ class Oracle(Witness):
                 pass  # ours was taken away, its origin got another partner, and then a person brought ours back
             elif ghost.born[side, origin] > ghost.strong_read.get((side, origin), -1):
                 self._excuse("mirrored back, for its origin came back between the look and the create", None)
+            elif change.key in self.first_sent and ghost.born[side, origin] > self.first_sent[change.key].seq:
+                # 3.4, create: what is in doubt is sent again first of all, for nothing else tells what became of it.
+                self._excuse("mirrored back by a replay, for its origin came back since it was first sent", None)
             elif self.is_past_recognition(side.other, source):
                 self._excuse("mirrored back, for it was edited beyond recognition while in doubt", None)
             elif any(self.has_hidden.values()):
