@@ -23,7 +23,8 @@ from syncengine.engine.work import Work
 @dataclass(slots=True, kw_only=True)
 class _Probe:
     """
-    A search for the keys of creates, by the id() of their works. `found`: what has them, where it is known already.
+    A search for the keys of creates, by the id() of their works. `found`: what has them, where the search `is_done` already; None
+    where it could not tell.
     """
 
     keys: Mapping[int, str | None]
@@ -31,6 +32,7 @@ class _Probe:
     values: Sequence[Native]
     fits: Callable[[Record], bool]
     found: Sequence[Record] | None = None
+    is_done: bool = False
 
 
 class Evidence:
@@ -110,6 +112,7 @@ class Evidence:
             remote = self._context.remotes[each]
             if each is side and ids and probe is not None and remote.is_read_whole:
                 answers, probe.found = remote.look(ids, probe.fits)
+                probe.is_done = True
             else:
                 answers = remote.get(ids)
             for answer in answers:
@@ -211,9 +214,15 @@ class Evidence:
         context = self._context
         if probe is None or not any(probe.keys.get(id(work)) is not None for work in works):
             return works
-        found = probe.found
+        found = probe.found if probe.is_done else context.remotes[side].probe(probe.name, probe.values, fits=probe.fits)
         if found is None:
-            found = context.remotes[side].find(probe.name, probe.values, fits=probe.fits)
+            # What a listing lacks may be there all the same, unless it was complete.
+            ready = [work for work in works if probe.keys.get(id(work)) is None]
+            for work in works:
+                if probe.keys.get(id(work)) is not None:
+                    why = f"a listing of the {side.value} did not come to its end, and nothing else tells who has its key"
+                    self._defer(work, why)
+            return ready
         there = {match_key(context, side, record.fields) for record in found}
         if not there:
             return works

@@ -114,15 +114,25 @@ class Remote:
         fits = fits or (lambda record: record.fields.get(name) in wanted)
         return [record for page in self.read(None) for record in page.records() if fits(record)]
 
-    def look(self, ids: Sequence[str], fits: Callable[[Record], bool]) -> tuple[list[Answer], list[Record]]:
-        """`get` and `find` where everything has to be read for either: read once, so that both tell of one moment."""
+    def probe(self, name: str, values: Sequence[Native], *, fits: Callable[[Record], bool]) -> list[Record] | None:
+        """As `find`, where nothing found is evidence; None where everything had to be read and the listing broke off."""
+        if "find" in self.skills or "read" not in self.skills:
+            return self.find(name, values, fits=fits)
+        return self.look((), fits)[1]
+
+    def look(self, ids: Sequence[str], fits: Callable[[Record], bool]) -> tuple[list[Answer], list[Record] | None]:
+        """`get` and `probe` where everything has to be read for either: read once, so that both tell of one moment."""
         found: list[Record] = []
+        complete = False
 
         def noting(page: Page) -> Page:
+            nonlocal complete
+            complete = page.complete
             found.extend(filter(fits, page.records()))
             return page
 
-        return self._pick(ids, map(noting, self.read(None))), found
+        answers = self._pick(ids, map(noting, self.read(None)))
+        return answers, found if complete else None
 
     def divided(self, changes: Sequence[Change]) -> list[Sequence[Change]]:
         """

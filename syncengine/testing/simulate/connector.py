@@ -128,7 +128,7 @@ class SimConnector:
     def _listing(self, fields: tuple[str, ...]) -> Iterator[Page]:
         world, far = self._world, self._far
         self._read_begin("page")
-        self._looked(frozenset())
+        self._looked(self._whole)
         records, number = far.view()
         taken = self._pair.ghost.tick()
         lie = world.lies[self._name]
@@ -160,7 +160,7 @@ class SimConnector:
         while True:
             self._read_begin("page")
             if began is None:
-                self._looked(frozenset())
+                self._looked(self._whole)
             records, number = far.view()
             taken = self._pair.ghost.tick()
             began = number if began is None else began
@@ -244,7 +244,12 @@ class SimConnector:
         for id_ in ids:
             self._pair.ghost.strong_read[self._side, id_] = seq
 
-    def _looked(self, texts: frozenset[str]) -> None:
+    @property
+    def _whole(self) -> frozenset[str] | None:
+        """What a listing looks at: everything, where nothing else tells whether a key is there; else nothing by name."""
+        return None if not (self._far.manners.finds or self._far.manners.unique) else frozenset()
+
+    def _looked(self, texts: frozenset[str] | None) -> None:
         world = self._world
         lied = world.lies[self._name] is not None
         self._pair.oracle.probes[self._side] = Probe(self._pair.ghost.tick(), world.clock.time, texts, lied)

@@ -11,11 +11,11 @@ from syncengine.core.model import Side
 
 @dataclass(slots=True)
 class Probe:
-    """The latest look for a key on a side: when, at which values, and by which means."""
+    """The latest look for a key on a side: when, and at which values (None: at all of them, by a listing of the whole)."""
 
     seq: int = 0
     time: float = 0.0
-    texts: frozenset[str] = frozenset()
+    texts: frozenset[str] | None = frozenset()
     lied: bool = False
 
 

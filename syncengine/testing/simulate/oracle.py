@@ -270,6 +270,8 @@ class Oracle(Witness):
 
     def _is_asked_for(self, side: Side, text: str, probe: Probe) -> bool:
         """Whether the search that the engine made finds this text."""
+        if probe.texts is None:
+            return True
         if self._setup.manners[side].folds:
             return text.strip().casefold() in {each.strip().casefold() for each in probe.texts}
         return text in probe.texts
