@@ -13,7 +13,7 @@ from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
 from syncengine.core.model import Deletes, Side
 from syncengine.engine.report import Exit
-from syncengine.testing.memory import SIMPLE, Call, CallKind, Moment
+from syncengine.testing.memory import SIMPLE, Call, CallKind, Manners, Moment, Paging
 from tests.support.engine import PEOPLE, Bench, able, filled, once, people_spec
 
 PLAIN = able(SIMPLE)
@@ -225,5 +225,26 @@ def test_a_system_that_can_only_be_read_whole_is_read_once_before_an_update_and_
     pages = bench.calls(Side.RIGHT, CallKind.PAGE)
     bench.sync()
     assert bench.calls(Side.RIGHT, CallKind.PAGE) == pages + 2  # the run's own listing, and one right before the writes
+    bench.assert_same()
+    bench.assert_quiet()
+
+
+def test_nothing_is_created_on_the_word_of_a_listing_that_did_not_come_to_its_end() -> None:
+    moving = able(page_size=1, manners=Manners(paging=Paging.MOVING, passes=1))
+    bench, _, right = filled("ada", "bob", right=moving)
+    bench.reconnect(lacking={Side.RIGHT: ("finds",)})
+    bench.left.insert(email="cyd@example.com", name="Cyd")
+    phones = iter(range(1000))
+
+    def somebody_works(call: Call, moment: Moment) -> None:
+        if call.kind is CallKind.PAGE and moment is Moment.AFTER:
+            bench.right.edit(right["ada"], phone=str(next(phones)))
+
+    bench.worlds[Side.RIGHT].on_call = somebody_works
+    bench.run()
+    assert len(bench.right) == 2
+    bench.worlds[Side.RIGHT].on_call = None
+    bench.settle()
+    assert len(bench.right) == 3
     bench.assert_same()
     bench.assert_quiet()
