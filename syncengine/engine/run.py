@@ -272,6 +272,10 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
 
 def _apply(context: Context, scope: Scope, doubts: Doubts, approve: str | None) -> bool:
     """Write and remember; returns whether everything was gone through (not stopped half-way)."""
+    if context.pair.digest not in (None, context.rule.digest):
+        # If this run ends half-way, what it settled under this config says nothing to the one before, should that come back.
+        with context.store.commit(context.held_lease):
+            context.store.runs.outdate_config(context.pair.number)
     decider = Decider(context, doubts, planning=False)
     runs, now = context.store.runs, context.ports.clock.now()
     is_approved = approve is not None and runs.has_approval(context.pair.number, approve, now)

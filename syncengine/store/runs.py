@@ -82,6 +82,10 @@ class Runs:
         """Note that a run under this config went through."""
         self._db.execute("UPDATE pair SET digest=?, parts=? WHERE id=?", (digest, json.dumps(dict(parts)), number))
 
+    def outdate_config(self, number: int) -> None:
+        """Note that records are settled under another config than the accepted one: whichever comes next reads everything."""
+        self._db.execute("UPDATE pair SET digest=x'' WHERE id=?", (number,))
+
     def set_account(self, number: int, side: Side, account: str) -> None:
         self._db.execute(f"UPDATE pair SET {side.value}_account=? WHERE id=?", (account, number))
 

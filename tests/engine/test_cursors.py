@@ -8,7 +8,7 @@ import pytest
 
 from syncengine.core.model import Deletes, Keyless, Side
 from syncengine.engine.report import Exit
-from syncengine.errors import OutcomeUnknown, TransientError
+from syncengine.errors import AuthError, OutcomeUnknown, TransientError
 from syncengine.testing.memory import FULL, CallKind, Manners, Moment, Paging
 from tests.support.engine import Bench, able, failing, filled, once
 
@@ -248,3 +248,23 @@ def test_both_listings_standing_still_costs_one_page_a_side_and_no_other_call() 
     bench.sync()
     assert {side: len(bench.worlds[side].calls) - calls[side] for side in Side} == {Side.LEFT: 1, Side.RIGHT: 1}
     bench.assert_quiet()
+
+
+def test_a_config_that_comes_back_after_a_failed_run_under_another_one_reads_everything() -> None:
+    """What waited under the first may have been settled under the second, which did not know of it."""
+    bench, left, right = filled("ada", "bob")
+    whole = bench.spec
+    bench.left.edit(left["ada"], name="L")
+    bench.right.edit(right["ada"], name="R")
+    bench.sync()
+    assert bench.waiting(Side.LEFT) == {left["ada"]: "conflict"}
+    bench.spec = replace(whole, fields=tuple(each for each in whole.fields if each.name != "name"))
+    bench.left.edit(left["bob"], phone="9")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(AuthError("no entry")))
+    report = bench.run()
+    report = bench.run(approve=report.approval) if report.approval else report
+    assert "no entry" in report.error
+    bench.spec = whole
+    bench.settle()
+    assert bench.waiting(Side.LEFT) == {left["ada"]: "conflict"}
+    assert [entry.ask.field for entry in bench.inbox()] == ["name"]
