@@ -314,7 +314,7 @@ class Oracle(Witness):
                 self._no_noise(side, change, before, shape, now)
             raced = self._raced(side, change, sent, before, name)
             for atom in now - then:
-                self._lost("I1", side, before.id, shape, atom, partner, raced=raced)
+                self._lost("I1", side, before.id, shape, atom, partner, raced=raced, unites=_unites(setup, shape))
             image = atoms(shape, sent.before.get(name))
             # A change of members overwrites only those that it takes away, whatever else somebody did to the set meanwhile.
             is_kept = now - then <= image if isinstance(change.fields.get(name), SetChange) else image == now or now == then
@@ -395,10 +395,13 @@ class Oracle(Witness):
     def _read_at(self, side: Side, id_: str) -> int:
         return self._reads.get((side, id_), 2**62)
 
-    def _lost(self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool) -> None:
+    def _lost(
+        self, rule: str, side: Side, id_: str, shape: Shape, atom: Atom, partner: str | None, *, raced: bool, unites: bool = False
+    ) -> None:
+        """`unites`: the field keeps every member that anybody added, so that the attic is no place for one."""
         if atom[0] == "id" or self._ghost.undelivered((side, id_, shape.name), atom, partner) is None:
             return
-        if self._ledger.is_kept(side, id_, shape, atom) and not (rule == "I1" and self._unites(shape)):
+        if self._ledger.is_kept(side, id_, shape, atom) and not unites:
             return
         if raced:
             self._excuse("edit between the read and an unconditional write", (shape.name, atom))
@@ -415,12 +418,6 @@ class Oracle(Witness):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
-
-    def _unites(self, shape: Shape) -> bool:
-        """Whether the field keeps every member that anybody added: then the attic is no place for one."""
-        spec = self._setup.spec
-        policy = next(each.conflicts for each in spec.fields if each.name == shape.name)
-        return policy is Policy.UNION and spec.direction is Direction.BOTH
 
     def _was_agreed(self, side: Side, id_: str, partner: str, shape: Shape, atom: Atom) -> bool:
         """Whether the engine saw the same on both sides, and a person had indeed put it on the other one."""
@@ -449,3 +446,9 @@ class Oracle(Witness):
             self._ghost.excused.add(lost)
         if self.tell is not None:
             self.tell(f"(excused: {what})")
+
+
+def _unites(setup: Setup, shape: Shape) -> bool:
+    """Whether a config has a field keep every member that anybody added."""
+    policy = next(each.conflicts for each in setup.spec.fields if each.name == shape.name)
+    return policy is Policy.UNION and setup.spec.direction is Direction.BOTH
