@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from syncengine.core.creates import create_fields
 from syncengine.core.decision import SAYS_NOTHING, Ask, AskKind, Bucket, Decision, LinkState, Wait
 from syncengine.core.detect import Presence
+from syncengine.core.ground import Ground
 from syncengine.core.mapping import Unmappable, UnresolvedKey
 from syncengine.core.matching import Match, Member, match
 from syncengine.core.merge import Half
 from syncengine.core.model import Side
-from syncengine.core.plan import Ground, decide_link, decide_single
+from syncengine.core.plan import decide_link
+from syncengine.core.singles import decide_single
 from syncengine.engine.context import Context
 from syncengine.engine.read import fetch, match_key
 from syncengine.store.links import Link, LinkSide

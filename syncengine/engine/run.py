@@ -246,11 +246,8 @@ def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple
 
     def items() -> Iterator[str]:
         if survey.items is not None:
-            yield from survey.items
-            return
-        for decision in decider.decisions():
-            if not decision.hold:
-                yield from _items(decision)
+            return iter(survey.items)
+        return (item for decision in decider.decisions() if not decision.hold for item in _items(decision))
 
     if approve is not None and runs.has_approval(pair, approve, now):
         new = runs.not_approved(pair, approve, items())

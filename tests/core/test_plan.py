@@ -14,10 +14,12 @@ from syncengine.connector import Capabilities, Field, FieldType, Native
 from syncengine.core.creates import create_fields
 from syncengine.core.decision import AskKind, Bucket, Decision, LinkState, Op, Wait
 from syncengine.core.detect import Presence
+from syncengine.core.ground import Ground
 from syncengine.core.mapping import PairRule
 from syncengine.core.merge import Choice, Half, Pick
 from syncengine.core.model import Condition, Deletes, Direction, Keyless, Policy, Side, Test
-from syncengine.core.plan import Ground, decide_link, decide_single
+from syncengine.core.plan import decide_link
+from syncengine.core.singles import decide_single
 from tests.support.pairs import ALL_ABLE, compiled, mapped, nowhere, pair, resource, unlinked
 
 L, R = Side.LEFT, Side.RIGHT
