@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from syncengine.connector import Fields
 from syncengine.core.decision import SAYS_NOTHING, Ask, Bucket, Decision, LinkState, Wait
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
@@ -140,7 +141,9 @@ class Settling:
                     if not _says_less(row, waits.get((side, id_))):
                         waits[side, id_] = row
                     print_ = None
-                elif side not in work.waits:
+                elif side in work.waits:
+                    self._remember_survivor(side, id_, work.now.get(side))
+                else:
                     waits[side, id_] = None
                 if half.id is not None and half.now is None and half.id == id_:
                     continue  # one that may be gone is not known to be there, by which its side would have to prove healthy
@@ -157,6 +160,14 @@ class Settling:
             settled = [id_ for (where, id_), row in waits.items() if where is side and row is None]
             self._store.records.settle(self._pair, side, settled)
             self._store.records.put(self._pair, side, prints[side])
+
+    def _remember_survivor(self, side: Side, id_: str, now: Fields | None) -> None:
+        """The dead link of a settled survivor learns what it holds: should the partner come back, they are merged on that."""
+        dead = list(self._store.links.load(self._store.links.dead_of(self._pair, side, id_)).values())
+        for link in dead:
+            stored = link.side(side)
+            stored.aside = dict(now) if now is not None and now != stored.shadow else None
+        self._store.links.save(dead)
 
     def _stored_print(self, side: Side, id_: str) -> bytes | None:
         return next((print_ for _, print_, _ in self._store.records.known(self._pair, side, [id_])), None)
