@@ -54,6 +54,10 @@ class DeadlineTransport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
+        stream = response.extensions.get("network_stream")
+        if isinstance(stream, _DeadlineStream) and not stream.has_heard:
+            response.close()
+            raise httpcore.RemoteProtocolError("the answer came before its question: the one before it was longer than announced")
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     def close(self) -> None:
@@ -94,14 +98,23 @@ class _DeadlineBackend(httpcore.NetworkBackend):
 
 
 class _DeadlineStream(httpcore.NetworkStream):
+    """
+    `has_heard`: whether anything was read since the last write. Bytes behind an answer that was longer than announced stay in the
+    buffer of httpcore, which would take them for the answer to the next request.
+    """
+
     def __init__(self, inner: httpcore.NetworkStream, clock: Callable[[], float]) -> None:
         self._inner = inner
         self._clock = clock
+        self.has_heard = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the call's deadline counts
-        return self._inner.read(max_bytes, _left(self._clock, httpcore.ReadTimeout))
+        data = self._inner.read(max_bytes, _left(self._clock, httpcore.ReadTimeout))
+        self.has_heard = True
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the call's deadline counts
+        self.has_heard = False
         # In pieces: a reader that takes one byte at a time must not stretch a single write for ever.
         for start in range(0, len(buffer), _CHUNK):
             self._inner.write(buffer[start : start + _CHUNK], _left(self._clock, httpcore.WriteTimeout))

@@ -449,10 +449,18 @@ def test_an_answer_with_a_strange_head_is_understood_or_lost_and_never_something
         pytest.fail("no connection of its own")
 
 
+@pytest.mark.parametrize("stays", [False, True], ids=["the server hangs up", "the connection stays open"])
 def test_an_answer_with_more_than_it_announced_does_not_reach_the_next_call(
-    serve: Callable[..., LyingServer], connect: Callable[..., HttpClient]
+    serve: Callable[..., LyingServer], connect: Callable[..., HttpClient], stays: bool
 ) -> None:
-    client = connect(serve(answer(b'{"mine": 1}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n9', length=11), answer(b"2")).url)
+    too_long = answer(b'{"mine": 1}HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n9', length=11)
+
+    def script(connection: socket.socket) -> None:
+        too_long(connection)
+        if stays:
+            _request(connection)
+
+    client = connect(serve(script, answer(b"2")).url)
     assert client.call(Effect.READ, "GET", "x").json() == {"mine": 1}
     try:
         assert client.call(Effect.READ, "GET", "x").json() == 2
