@@ -14,7 +14,8 @@ from syncengine.testing.simulate.worldly_mutants import WORLDLY
 QUICK = {
     "no_recovery", "no_intent", "no_attic", "single_base", "adopt_current", "early_cursor", "first_hit", "blind_retry",
     "settled_too_soon", "sent_instead", "same_key", "no_pre_image", "held_forgotten", "gone_forgotten", "adopt_in_doubt",
-    "no_budget", "kept_twice", "half_effect", "image_as_shown", "order_kept", "ours_unseen", "never_park", "delete_wins", "doubt_is_failure", "doubt_is_success", "no_noise", "all_noise", "health_forgotten",
+    "no_budget", "kept_twice", "half_effect", "image_as_shown", "order_kept", "ours_unseen", "never_park", "delete_wins",
+    "doubt_is_failure", "doubt_is_success", "no_noise", "all_noise", "health_forgotten",
 }  # fmt: skip
 """Those that few seeds notice; `python -m syncengine.testing.simulate --mutants --runs 3000` hunts them all."""
 
