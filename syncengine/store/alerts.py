@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import orjson
-
-from syncengine.store.database import Database
+from syncengine.store.database import Database, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,7 @@ class Alerts:
     def forget(self, subjects: Collection[str]) -> None:
         """Drop what is over and told, or no longer there."""
         with self._db.transaction():
-            self._db.execute("DELETE FROM alert WHERE subject IN (SELECT value FROM json_each(?))", (orjson.dumps([*subjects]),))
+            self._db.execute("DELETE FROM alert WHERE subject IN (SELECT value FROM json_each(?))", (listed(subjects),))
 
 
 _COLUMNS = "id, subject, condition, reason, level, since, message, told, told_level, told_at, tries, next_at"

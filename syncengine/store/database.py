@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from syncengine.core.model import Side
 from syncengine.errors import StateError, StateLocked
 from syncengine.store.identity import REBUILD, Identity
@@ -54,6 +56,15 @@ def pack(id_: str | None) -> str | int | None:
 def unpack(stored: str | int | None) -> str | None:
     """The record id as text again."""
     return None if stored is None else str(stored)
+
+
+def listed(values: Iterable[str | int | None]) -> str:
+    """
+    Values for `json_each`.
+
+    As text: since SQLite 3.45 bytes may be its own binary JSON, and some JSON, `["r1"]` for one, is taken for that.
+    """
+    return orjson.dumps([*values]).decode()
 
 
 def end_of(pair: int, side: Side) -> int:

@@ -13,12 +13,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from syncengine.connector import Fields
 from syncengine.core.codec import decode, encode
 from syncengine.errors import SyncError
-from syncengine.store.database import Database
+from syncengine.store.database import Database, listed
 from syncengine.store.identity import Access
 from syncengine.store.migrations import SCHEMA_VERSION
 from syncengine.store.opening import connect, is_made, prove_ours
@@ -238,7 +236,7 @@ class Events:
         """These records by id, as far as there are any."""
         rows = self._db.execute(
             "SELECT id, n, fields FROM event_record WHERE system=? AND id IN (SELECT value FROM json_each(?))",
-            (system, orjson.dumps(list(ids)).decode()),
+            (system, listed(ids)),
         )
         return {row[0]: _record(row) for row in rows.fetchall()}
 

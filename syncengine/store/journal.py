@@ -13,7 +13,7 @@ from syncengine.connector import Fields, Native
 from syncengine.core.codec import decode, decode_beside, encode, encode_beside
 from syncengine.core.decision import Op
 from syncengine.core.model import Side
-from syncengine.store.database import Database, pack, unpack
+from syncengine.store.database import Database, listed, pack, unpack
 
 OPEN = "state IN ('sent','unknown','parked')"
 """What an intent is whose outcome is not proved; word for word the condition of the index `intent_open`."""
@@ -194,7 +194,7 @@ class Journal:
             "SELECT match_key FROM intent INDEXED BY intent_open "
             f"WHERE {OPEN} AND pair IN (SELECT id FROM pair WHERE name IN (SELECT value FROM json_each(?))) "
             "AND side=? AND op='create' AND match_key IS NOT NULL",
-            (orjson.dumps(list(pairs)), side.value),
+            (listed(pairs), side.value),
         )
         return {row[0] for row in rows}
 

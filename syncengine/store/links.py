@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from syncengine.connector import Fields, Native
 from syncengine.core.codec import decode, decode_beside, encode, encode_beside
 from syncengine.core.decision import LinkState
 from syncengine.core.model import Side
-from syncengine.store.database import Database, pack, unpack
+from syncengine.store.database import Database, listed, pack, unpack
 from syncengine.store.journal import OPEN
 from syncengine.store.staging import linked_to, packed
 
@@ -76,7 +74,7 @@ class Links:
         if not numbers:
             return {}
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM link WHERE id IN (SELECT value FROM json_each(?))", (orjson.dumps(numbers),)
+            f"SELECT {_COLUMNS} FROM link WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers),)
         )
         return {link.number: link for link in map(_link, rows)}
 
@@ -97,7 +95,7 @@ class Links:
         """The record on one side of each of these links; dead links point to nothing."""
         rows = self._db.execute(
             f"SELECT id, {side.value}_id FROM link WHERE pair=? AND state<>'dead' AND id IN (SELECT value FROM json_each(?))",
-            (pair, orjson.dumps(list(numbers))),
+            (pair, listed(numbers)),
         )
         return {number: unpack(id_) for number, id_ in rows}
 

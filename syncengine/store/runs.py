@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from syncengine.core.model import Side
-from syncengine.store.database import Database
+from syncengine.store.database import Database, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Runs:
         """When the latest run began that ended with one of these exit codes."""
         found: float | None = self._db.value(
             "SELECT started_at FROM run WHERE pair=? AND exit IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT 1",
-            (pair, json.dumps([int(code) for code in exits])),
+            (pair, listed(map(int, exits))),
         )
         return found
 

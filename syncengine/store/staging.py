@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-import orjson
-
 from syncengine.connector import Fields
 from syncengine.core.codec import decode, encode
 from syncengine.core.detect import Presence
 from syncengine.core.matching import Member
 from syncengine.core.model import Side
-from syncengine.store.database import Database, end_of, pack, unpack
+from syncengine.store.database import Database, end_of, listed, pack, unpack
 
 SIDES = {Side.LEFT: 0, Side.RIGHT: 1}
 _OF_NUMBER = {0: Side.LEFT, 1: Side.RIGHT}
@@ -126,7 +124,7 @@ class Staging:
     def of_links(self, links: Sequence[int]) -> dict[int, dict[Side, Staged]]:
         """The staged rows of these links, by link and side."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM temp.staged WHERE link IN (SELECT value FROM json_each(?))", (orjson.dumps(links),)
+            f"SELECT {_COLUMNS} FROM temp.staged WHERE link IN (SELECT value FROM json_each(?))", (listed(links),)
         )
         found: dict[int, dict[Side, Staged]] = {}
         for staged in map(_staged, rows):
@@ -156,13 +154,13 @@ class Staging:
         """The staged rows without a link that have these keys."""
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM temp.staged WHERE link IS NULL AND key IN (SELECT value FROM json_each(?)) ORDER BY key",
-            (orjson.dumps(keys),),
+            (listed(keys),),
         )
         return {str(key): list(group) for key, group in groupby(map(_staged, rows), key=lambda staged: staged.key)}
 
     def groups(self, pair: int, keys: Sequence[str]) -> dict[str, dict[Side, list[Member]]]:
         """All live records that share each key: as staged where this run could tell, else as the state knows them."""
-        wanted = orjson.dumps(keys)
+        wanted = listed(keys)
         found: dict[str, dict[Side, list[Member]]] = {key: {Side.LEFT: [], Side.RIGHT: []} for key in keys}
         for side in Side:
             holders = self._db.execute(
@@ -183,7 +181,7 @@ class Staging:
         living: dict[str | int, int] = {}
         lost: dict[str | int, int] = {}
         if ids:
-            for id_, number, is_dead in self._db.execute(linked_to(side), (pair, wanted := orjson.dumps(ids), pair, wanted)):
+            for id_, number, is_dead in self._db.execute(linked_to(side), (pair, wanted := listed(ids), pair, wanted)):
                 (lost if is_dead else living)[id_] = number
         return living, lost
 
@@ -267,9 +265,9 @@ def linked_to(side: Side) -> str:
 _COLUMNS = "side, id, presence, doc, fingerprint, key, link, version, modified_at, provisional"
 
 
-def packed(ids: Sequence[str]) -> bytes:
+def packed(ids: Sequence[str]) -> str:
     """Ids for `json_each`, in the form the tables hold."""
-    return orjson.dumps([pack(id_) for id_ in ids])
+    return listed(map(pack, ids))
 
 
 def _staged(row: tuple[Any, ...]) -> Staged:
