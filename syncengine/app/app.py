@@ -50,6 +50,7 @@ class App:
         is_planning: bool = False,
         pacers: dict[str, Pacer] | None = None,
         watcher: Watcher | None = None,
+        place: str | None = None,
     ) -> None:
         self._is_planning = is_planning
         self.config = config
@@ -59,7 +60,7 @@ class App:
         self.desk = Desk(config, store, ports.clock)
         self._ports = ports
         self._holder = ports.tokens.token()
-        self._place = this_place()
+        self._place = this_place() if place is None else place
 
     @classmethod
     def open(

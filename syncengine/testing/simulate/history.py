@@ -352,9 +352,9 @@ class History:
                     raise Violation("L1", f"a run without any fault ends with an error: {report.error}")
             quiet = quiet + 1 if world.effects == before and reports and audit.waiting(world) == waited else 0
             gone = world.removals if len(world.pairs) > 1 else removals
-            if quiet == 2 and (world.ever_lied or gone > removals):
+            if quiet == 1 and (world.ever_lied or gone > removals):
                 # What a system hid, it does not tell of when it shows it again, nor what the other pair deleted: only a full read
-                # finds that.
+                # finds that. After it two rounds have to be quiet, as where nothing was hidden.
                 world.ever_lied, quiet, removals = False, 0, gone
                 world.clock.time += max(pair.setup.spec.full_sweep for pair in world.pairs)
             elif quiet == 2:

@@ -30,8 +30,7 @@ class SimApp(App):
         pairs = {pair.setup.spec.name: pair.setup.spec for pair in world.pairs}
         config = Config(path=Path(), base=Path(), state=Path(), systems={}, pairs=pairs)
         registry: Any = None
-        super().__init__(config, registry, store, ports)
-        self._place = PLACE
+        super().__init__(config, registry, store, ports, place=PLACE)
         self._within_reach = {
             pair.setup.spec.name: (
                 pair.setup.rule,
