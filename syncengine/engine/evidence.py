@@ -158,8 +158,12 @@ class Evidence:
         return self._decide_again(side, work, write, halves)
 
     def _decide_again(self, side: Side, work: Work, write: Write, halves: dict[Side, Half]) -> bool:
-        """Somebody was faster: go on only if the fresher evidence asks for the same kind of write and nothing else."""
-        if write.op is Op.UPDATE and len(work.decision.writes) == 1:
+        """
+        Somebody was faster: go on only if the fresher evidence asks for the same kind of write and nothing else.
+
+        What goes on without a refused field is left for the next pass: decided again, it would bring that field back.
+        """
+        if write.op is Op.UPDATE and len(work.decision.writes) == 1 and not work.is_narrowed:
             fresh = self._decider.again(work.decision, halves)
             if [(each.op, each.side) for each in fresh.writes] == [(Op.UPDATE, side)]:
                 # A record that the run was not delivered before is accounted for already: it looked unchanged.
