@@ -95,6 +95,9 @@ class Commit:
         return None
 
     def _intent(self, work: Work, write: Write, newest: int, now: float) -> Intent:
+        key = work.decision.key
+        if key is None and write.op is Op.CREATE:
+            key = match_key(self._context, write.side, write.fields)  # made anew for an old link, it comes without one
         return Intent(
             run=self._context.number,
             pair=self._pair,
@@ -103,7 +106,7 @@ class Commit:
             link=work.link.number if work.link is not None else None,
             record=work.revived.id if work.revived is not None else write.id if write.op is not Op.IDENTIFY else None,
             idempotency_key=work.key,
-            match_key=work.decision.key,
+            match_key=key,
             label=work.decision.label,
             payload=write.fields,
             before=write.before,

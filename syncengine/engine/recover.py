@@ -44,6 +44,7 @@ class Recovery:
         self._by_key: list[tuple[str, str | None]] = []
         self._strangers: dict[tuple[Side, int], dict[str, Staged]] = {}
         self._is_clear = False
+        self._replayed: set[int] = set()
 
     def resolve(self) -> None:
         """Resolve what can be proved now; what cannot stays open, and its records wait."""
@@ -195,7 +196,8 @@ class Recovery:
         """One read by id for all the creates whose id we chose, and one search for all those that only their key can tell."""
         context, remote = self._context, self._context.remotes[side]
         if remote.capabilities.idempotent_creates:
-            return  # they are sent again
+            self._replayed |= {intent.number for intent in creates if self._is_alone(intent)}
+            creates = [intent for intent in creates if intent.number not in self._replayed]
         ids = [id_ for intent in creates if (id_ := self._proposed(intent)) is not None]
         self._by_id = {answer.id: answer for answer in remote.get(ids)}
         rule = next((rule for rule in context.rule.match if rule.references is None), None)
@@ -207,6 +209,16 @@ class Recovery:
             values = [intent.payload[name] for intent in due if name in intent.payload]
             found = remote.find(name, values, fits=lambda record: match_key(context, side, record.fields) in wanted)
             self._by_key = [(record.id, match_key(context, side, record.fields)) for record in found]
+
+    def _is_alone(self, intent: Intent) -> bool:
+        """
+        Whether no other record with its key appeared on its side than what the create itself may have made. Beside another one,
+        which may be somebody else's, it is not sent again: had the first send never arrived, the second would double the record.
+        """
+        if intent.match_key is None:
+            return True
+        rows = [row for row in self._newcomers(intent).values() if row.key == intent.match_key]
+        return all(self._holds(intent, row.fields or {}, ()) for row in rows)
 
     def _proposed(self, intent: Intent) -> str | None:
         return proposed_id(self._context.remotes[intent.side], intent.idempotency_key, intent.payload)
@@ -225,7 +237,7 @@ class Recovery:
     def _create(self, intent: Intent, *, healthy: bool) -> None:
         if intent.state is IntentState.PARKED:
             return
-        if self._context.remotes[intent.side].capabilities.idempotent_creates:
+        if intent.number in self._replayed:
             self._replay(intent)
             return
         if (proposed := self._proposed(intent)) is not None:

@@ -73,9 +73,7 @@ class Links:
         """These links, by number."""
         if not numbers:
             return {}
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM link WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers),)
-        )
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM link WHERE id IN (SELECT value FROM json_each(?))", (listed(numbers),))
         return {link.number: link for link in map(_link, rows)}
 
     def of_records(self, pair: int, side: Side, ids: Sequence[str]) -> dict[str, int]:
