@@ -229,6 +229,8 @@ def fetch(context: Context, side: Side, ids: Sequence[str], *, absent: bool = Fa
                 staged.append(stage_record(context, side, answer, link=link))
             elif isinstance(answer, Tombstone) and (
                 absent
+                # Nor did a listing show it. Where that showed nothing at all, the guard asks before anything comes of it.
+                or (answer.id not in numbers and listing.full and listing.complete)
                 # A side that held nothing when the run began has proved nothing about what it was found to hold since.
                 or ((listing.known > 0 or answer.id not in numbers) and (listing.healthy or is_healthy(context, side, missing)))
             ):
