@@ -348,7 +348,7 @@ class Commit:
         # What this write overwrites was kept with the first attempt; what the other side loses is yet to be kept.
         losses = tuple(loss for loss in work.decision.losses if loss.side is not write.side)
         work.decision = replace(work.decision, writes=writes, losses=losses)
-        work.is_narrowed = True
+        work.is_part = True
         for side in Side:
             work.waits[side] = (wait, str(error))
 

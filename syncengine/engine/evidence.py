@@ -161,9 +161,9 @@ class Evidence:
         """
         Somebody was faster: go on only if the fresher evidence asks for the same kind of write and nothing else.
 
-        What goes on without a refused field is left for the next pass: decided again, it would bring that field back.
+        A part of what was decided is left for the next pass: decided again, it would bring back the field that was refused.
         """
-        if write.op is Op.UPDATE and len(work.decision.writes) == 1 and not work.is_narrowed:
+        if write.op is Op.UPDATE and len(work.decision.writes) == 1 and not work.is_part:
             fresh = self._decider.again(work.decision, halves)
             if [(each.op, each.side) for each in fresh.writes] == [(Op.UPDATE, side)]:
                 # A record that the run was not delivered before is accounted for already: it looked unchanged.

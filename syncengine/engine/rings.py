@@ -141,6 +141,7 @@ class Rings:
             replace(decision, left=half, writes=(write,)) if side is Side.LEFT else replace(decision, right=half, writes=(write,))
         )
         work = Work.of(fresh)
+        work.is_part = True
         self._carry_out(side, work)
         return not work.todo and work.bucket is None
 

@@ -18,7 +18,8 @@ class Work:
     the sides whose row is known exactly. `waits` and `bucket` override the decision's when something went wrong. `whole`: the
     record to be updated with the fields that nobody mapped, where the system replaces whole records. `first`: what the first of
     two writes stored in fields that the other is to bring to the same; `untold`: those of them of which the answer said nothing.
-    `is_narrowed`: a field was refused, and the others go on without it.
+    `is_part`: it carries out only a part of what was decided, for a field was refused: the others without it, or a step of a
+    ring.
     """
 
     decision: Decision
@@ -37,7 +38,7 @@ class Work:
     revived: LinkSide | None = None
     former: LinkState = LinkState.DEAD
     is_void: bool = False
-    is_narrowed: bool = False
+    is_part: bool = False
     settled: bool = False
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from syncengine.connector import Capabilities
-from syncengine.core.model import Side
+from syncengine.core.model import Policy, Side
 from syncengine.engine.report import Exit
 from syncengine.errors import OutcomeUnknown
 from syncengine.testing.memory import FULL, Call, CallKind, Manners, Moment
@@ -101,6 +101,28 @@ def test_a_lost_answer_to_any_write_of_a_ring_is_looked_up(nth: int, moment: Mom
     bench.sync()
     bench.worlds[Side.RIGHT].on_call = None
     bench.clock.time += 3600
+    bench.settle()
+    assert_turned(bench, left, right)
+
+
+@pytest.mark.parametrize("nth", range(1, 7))
+def test_a_step_of_a_ring_before_which_its_record_changes_is_left_for_the_next_pass(nth: int) -> None:
+    """Decided again, it would not blank the field but send what was refused once more, and keep once more what that replaces."""
+    bench = Bench(people_spec(conflicts=Policy.LEFT), fields=UNIQUE, right_options={"capabilities": PLAIN})
+    left = fill(bench, "ada", "bob")
+    right = {name: str(bench.other(Side.LEFT, id_)) for name, id_ in left.items()}
+    bench.left.edit(left["bob"], email="new@example.com")
+    bench.left.edit(left["ada"], email="bob@example.com", tags=["x", "y"])
+    bench.right.edit(right["ada"], email="new@example.com", tags=["x", "y"])
+    once(
+        bench.worlds[Side.RIGHT],
+        CallKind.GET,
+        Moment.BEFORE,
+        lambda call: bench.right.edit(right["ada"], tags=["y", "x"]),
+        nth=nth,
+    )
+    bench.sync()
+    assert bench.attic() == ["new@example.com"]
     bench.settle()
     assert_turned(bench, left, right)
 
