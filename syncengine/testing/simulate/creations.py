@@ -24,7 +24,11 @@ class Creations(Judge):
         if source is not None:
             here = self.far[side].live
             made = [id_ for id_ in ghost.made_for.get((side, source), ()) if id_ in here]
-            alive = [id_ for id_ in made if not self._ledger.has_another(side, id_, source)]
+            alive = [
+                id_
+                for id_ in made
+                if not self._ledger.has_another(side, id_, source) and not self._was_replaced(side, id_, source)
+            ]
             if alive and all(self.is_past_recognition(side, id_) for id_ in alive):
                 self._excuse("made twice, for the first was edited beyond recognition while in doubt", None)
             elif alive and any(self.has_hidden.values()):
@@ -65,6 +69,14 @@ class Creations(Judge):
             self._ghost.made_for.setdefault((side, source), []).append(id_)
             self._ghost.made_from[side, id_] = source
             self._ghost.made_by[side, id_] = key
+
+    def _was_replaced(self, side: Side, id_: str, source: str) -> bool:
+        """
+        Whether a record that we made was linked, and another one has been linked in its place since: what a person takes away is
+        made anew for an edit of its partner, and whoever brings it back brings a new record.
+        """
+        ghost = self._ghost
+        return ghost.partner.get((side, id_)) == source and ghost.partner.get((side.other, source)) not in (None, id_)
 
     def _was_away(self, side: Side, id_: str) -> bool:
         """Whether a record that we made, unhelped by its system against doubles, was gone for a while before it was linked."""
