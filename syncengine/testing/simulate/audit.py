@@ -357,6 +357,9 @@ def _check_doubles(world: World, pair: Pair, linked: Mapping[Side, set[str]]) ->
                 # 2.8, the last row: with no key to replay and nothing left of what was sent, no look can tell that it was ours.
                 world.counts["excused: left over, for it was edited beyond recognition while in doubt"] += 1
                 continue
+            if pair.oracle.was_away(side, id_):
+                world.counts["excused: left over, for a person took it away while in doubt, and brought it back"] += 1
+                continue
             if any(pair.oracle.has_hidden.values()):
                 # Hole 22 of 3.9: a side that hid it from the first look on cannot be told from one that never had it.
                 world.counts["excused: left over, for its system had denied having it"] += 1

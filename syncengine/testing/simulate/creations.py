@@ -33,7 +33,7 @@ class Creations(Judge):
                 self._excuse("made twice, for the first was edited beyond recognition while in doubt", None)
             elif alive and any(self.has_hidden.values()):
                 self._excuse("made twice, for its system had denied the first", None)
-            elif alive and all(self._was_away(side, id_) for id_ in alive):
+            elif alive and all(self.was_away(side, id_) for id_ in alive):
                 # 2.8, the last column: only if a person takes our new record away before we learn of it; here it came back too.
                 self._excuse("made twice, for a person took the first away while in doubt, and brought it back", None)
             elif alive:
@@ -50,6 +50,9 @@ class Creations(Judge):
             elif change.key in self.first_sent and ghost.born[side, origin] > self.first_sent[change.key].seq:
                 # 3.4, create: what is in doubt is sent again first of all, for nothing else tells what became of it.
                 self._excuse("mirrored back by a replay, for its origin came back since it was first sent", None)
+            elif self.was_away(side.other, source):
+                # As above, but its origin has another key by now, or it has: nothing tells any more that the two belong together.
+                self._excuse("mirrored back, for a person took it away while in doubt, and brought it back", None)
             elif self.is_past_recognition(side.other, source):
                 self._excuse("mirrored back, for it was edited beyond recognition while in doubt", None)
             elif any(self.has_hidden.values()):
@@ -78,12 +81,26 @@ class Creations(Judge):
         ghost = self._ghost
         return ghost.partner.get((side, id_)) == source and ghost.partner.get((side.other, source)) not in (None, id_)
 
-    def _was_away(self, side: Side, id_: str) -> bool:
-        """Whether a record that we made, unhelped by its system against doubles, was gone for a while before it was linked."""
+    def was_away(self, side: Side, id_: str) -> bool:
+        """
+        Whether a record that we made was gone when we gave up looking for it, and was never linked: a person took it away while
+        its create was in doubt, and brought it back too late. Only a replay tells it from one that was never made (3.4, create).
+        """
         can = self._setup.capabilities(side)
-        helped = can.idempotent_creates or can.chooses_ids
-        made = self._ghost.cells[side, id_, EMAIL.name][0].seq
-        return not helped and (side, id_) not in self._ghost.partner and self._ghost.born[side, id_] > made
+        if can.idempotent_creates or (side, id_) in self._ghost.partner:
+            return False
+        begun, ended = self._ledger.given_up(self._ghost.made_by[side, id_])
+        gone = None
+        for event in self.far[side].events:
+            if event.id != id_:
+                continue
+            if event.after is None:
+                gone = event.at
+            elif gone is not None:
+                if gone <= ended and event.at >= begun - can.lag:
+                    return True
+                gone = None
+        return False
 
     def is_past_recognition(self, side: Side, id_: str) -> bool:
         """

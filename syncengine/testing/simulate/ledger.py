@@ -44,6 +44,14 @@ class Ledger:
         ).fetchone()
         return inf if at is None else float(at)
 
+    def given_up(self, key: str) -> tuple[float, float]:
+        """When the run began that settled the intent with this idempotency key, and when it did; never, while it is in doubt."""
+        ended = self.closed_at(key)
+        (begun,) = self._connection.execute(
+            "SELECT max(started_at) FROM run WHERE pair=? AND started_at<=?", (self._pair, ended)
+        ).fetchone()
+        return float(begun), ended
+
     def proved_updates(self, side: Side, id_: str) -> Iterator[Mapping[str, Native]]:
         """What the updates of a record sent that were proved."""
         for (payload,) in self._connection.execute(
