@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from syncengine.config.model import Address
 from syncengine.connector import FieldType
 from syncengine.core.model import End
+from syncengine.core.values.moment import lacks_year
 from syncengine.wording import nearest
 
 _PERCENT = re.compile(r"\s*(\d{1,3}(?:\.\d{1,6})?)\s*%\s*", re.ASCII)
@@ -187,13 +188,16 @@ def parse_format(value: object) -> str:
         raise wrong("{value} is not a format", cure)
     if not is_date_format(value):
         return value
+    partial = wrong("{value} does not hold a whole date", "it needs a day, a month and a year: " + cure)
+    if lacks_year(value):
+        raise partial
     sample = datetime(2001, 12, 31, 21, 43, 59)  # noqa: DTZ001 - a format is tried on a wall-clock time
     try:
         parsed = datetime.strptime(sample.strftime(value), value)  # noqa: DTZ007 - same
     except (ValueError, re.error, UnicodeError):
         raise wrong("{value} is not a date format that can be read back", cure) from None
     if parsed.date() != sample.date():
-        raise wrong("{value} does not hold a whole date", "it needs a day, a month and a year: " + cure)
+        raise partial
     return value
 
 

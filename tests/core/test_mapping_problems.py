@@ -78,7 +78,7 @@ FIELD_PROBLEMS = [
     (field("at", "cell", timezone={LEFT: "Berlin"}), ".timezone", "unknown time zone 'Berlin'", "Europe/Berlin"),
     (field("text", "cell", timezone={LEFT: "UTC"}), ".timezone", "a text has no time zone", "leave it out"),
     (field("born", "cell", format={RIGHT: "%d.%m."}), ".format", "'%d.%m.' does not fit (right side)", "correct it"),
-    (field("born", "cell", format={RIGHT: "%d.%Q"}), ".format", "cannot be read back", "correct it"),
+    (field("born", "cell", format={RIGHT: "%d.%Q.%Y"}), ".format", "cannot be read back", "correct it"),
     (field("seen", "cell", format={RIGHT: "%d.%m.%Y %z"}), ".format", "does not hold the time of day", "correct it"),
     (field("age", "cell", format={RIGHT: "#,##0"}), ".format", 'like "1,234.50"', "correct it"),
     (field("text", "cell", type=T.BOOLEAN, format={RIGHT: "yes"}), ".format", 'like "yes/no"', "correct it"),

@@ -21,6 +21,7 @@ _MIDNIGHT: Final = re.compile(r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-][0-9:]+)?")
 _SAMPLE: Final = datetime(2001, 11, 23, 16, 54, 38, 123456, tzinfo=UTC)
 _ZONED: Final = ("%z", "%s")
 _CURE: Final = "set `format` for this side, in the words of Python's strptime"
+_YEAR: Final = re.compile("%[EO]?[YyGcxDFs]")
 _RESOLUTIONS: Final = (
     ("%f", timedelta(microseconds=1)),
     ("%S", timedelta(seconds=1)),
@@ -31,6 +32,8 @@ _RESOLUTIONS: Final = (
 
 def check_format(format_: str, kind: FieldType) -> None:
     """Raise ValueError unless the format writes a date (or a date and time) so that it can be read again."""
+    if lacks_year(format_):
+        raise ValueError("the format does not hold day, month and year")
     try:
         again = datetime.strptime(_show(_SAMPLE, format_), format_)  # noqa: DTZ007 - only the calendar parts are compared
     except ValueError:
@@ -39,6 +42,11 @@ def check_format(format_: str, kind: FieldType) -> None:
         raise ValueError("the format does not hold day, month and year")
     if kind is FieldType.DATETIME and again.hour != _SAMPLE.hour:
         raise ValueError("the format does not hold the time of day")
+
+
+def lacks_year(format_: str) -> bool:
+    """Whether a date format has a day of the month and no year, which Python has warned of since 3.13 and is about to refuse."""
+    return "%d" in format_ and _YEAR.search(format_) is None
 
 
 def is_zoned(format_: str) -> bool:
