@@ -254,7 +254,7 @@ class Decider:
         the last one again.
 
         A record that came back with its key is itself again, and its link lives on. So is one that comes back to a system with an
-        archive, unless nothing is left of all else that it held.
+        archive, unless the id may have been counted and nothing is left of all else that it held.
         """
         if link.state is not LinkState.DEAD:
             return None
@@ -270,7 +270,7 @@ class Decider:
             keys = {field_rule.native(side) for field_rule in self._context.rule.match}
             held = {name: value for name, value in shadow.items() if name not in keys and value not in (None, "", [])}
             is_changed = held and all((row.fields or {}).get(name) != value for name, value in held.items())
-            if is_changed or not self._context.remotes[side].capabilities.archives:
+            if (is_changed and _may_be_counted(row.id)) or not self._context.remotes[side].capabilities.archives:
                 return side
         return None
 
@@ -498,6 +498,11 @@ class Decider:
             right=halves[Side.RIGHT],
             presence=dict.fromkeys(Side, Presence.PRESENT),
         )
+
+
+def _may_be_counted(id_: str) -> bool:
+    """Whether a system may have counted up to an id, so that it gives it out once more. A UUID, say, is given out once."""
+    return not any(map(str.isalpha, id_))
 
 
 def _asked_anew(ground: Ground) -> Ground:

@@ -69,6 +69,25 @@ def test_a_record_that_comes_back_as_itself_finds_its_partner() -> None:
     bench.assert_quiet()
 
 
+@pytest.mark.parametrize(
+    ("id_", "is_itself"), [("7", False), ("3|7", False), ("0b61c2de-6a1f-4a0a-9d4e-5b2f0c9d7e11", True), ("r7", True)]
+)
+def test_a_record_edited_all_over_while_it_was_archived_is_itself_by_an_id_that_nobody_counts(id_: str, is_itself: bool) -> None:
+    bench = Bench(people_spec(deletes=Deletes.IGNORE))
+    bench.left.insert(id_, email="ada@example.com", name="Ada")
+    bench.left.insert("8", email="bob@example.com", name="Bob")
+    bench.sync()
+    bench.left.remove(id_)
+    bench.sync()
+    bench.left.insert(id_, email="countess@example.com", name="Countess of Lovelace")
+    bench.sync()
+    bench.sync()
+
+    names = sorted(str(row["name"]) for row in bench.right.records().values())
+    assert names == (["Bob", "Countess of Lovelace"] if is_itself else ["Ada", "Bob", "Countess of Lovelace"])
+    bench.assert_quiet()
+
+
 def test_an_order_to_delete_lapses_when_the_id_of_the_record_that_was_gone_is_seen_again() -> None:
     """It may be the very record, hidden for a while and edited meanwhile: what a person was told is not true any more."""
     bench = Bench(people_spec(deletes=Deletes.ASK), left_options=able(archives=False, restores=False))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from syncengine.engine import decide
 from syncengine.testing.simulate.history import simulate
 from syncengine.testing.simulate.mutant import Mutant
 from syncengine.testing.simulate.mutants import MUTANTS
+from syncengine.testing.simulate.scenario import load
 from syncengine.testing.simulate.setup import World
 from syncengine.testing.simulate.shrink import shrink
 from syncengine.testing.simulate.worldly_mutants import WORLDLY
@@ -14,10 +18,17 @@ from syncengine.testing.simulate.worldly_mutants import WORLDLY
 QUICK = {
     "no_recovery", "no_intent", "no_attic", "single_base", "adopt_current", "early_cursor", "first_hit", "blind_retry",
     "settled_too_soon", "sent_instead", "same_key", "no_pre_image", "held_forgotten", "gone_forgotten", "adopt_in_doubt",
-    "no_budget", "kept_twice", "half_effect", "image_as_shown", "order_kept", "ours_unseen", "never_park", "delete_wins",
+    "no_budget", "kept_twice", "half_effect", "image_as_shown", "ours_unseen", "never_park", "delete_wins",
     "doubt_is_failure", "doubt_is_success", "no_noise", "all_noise", "health_forgotten",
 }  # fmt: skip
 """Those that few seeds notice; `python -m syncengine.testing.simulate --mutants --runs 3000` hunts them all."""
+
+ORDER_KEPT = Mutant(
+    name="order_kept",
+    rule="an order to delete lapses when the id that was gone is seen again",
+    patches=lambda: [(decide, "_asked_anew", lambda ground: ground)],
+)
+"""No seed of tens of thousands notices this one."""
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=lambda mutant: mutant.name)
@@ -28,6 +39,14 @@ def test_an_engine_without_the_rule_is_noticed(mutant: Mutant) -> None:
 @pytest.mark.parametrize("mutant", WORLDLY, ids=lambda mutant: mutant.name)
 def test_an_engine_without_a_rule_for_chains_or_for_configs_is_noticed(mutant: Mutant) -> None:
     assert mutant.hunt(3000) is not None, f"nothing noticed that this rule is gone: {mutant.rule}"
+
+
+def test_an_engine_without_a_rule_that_hardly_any_seed_needs_is_noticed_in_a_kept_history() -> None:
+    scenario = load(Path(__file__).parent.parent / "scenarios" / "an-order-to-delete-lapses-when-the-id-is-seen-again.json")
+    with ORDER_KEPT.applied():
+        violation = scenario.replay().violation
+    assert violation is not None
+    assert violation.rule == scenario.rule
 
 
 def test_there_are_many_mutants_and_each_says_which_rule_it_takes_out() -> None:

@@ -8,7 +8,7 @@ from syncengine.connector import Create, FieldType, Native
 from syncengine.core.model import Side
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Row
-from syncengine.testing.simulate.ghost import NOTHING, atoms
+from syncengine.testing.simulate.ghost import NOTHING, Atom, atoms
 from syncengine.testing.simulate.judge import STRANGE, Judge
 from syncengine.testing.simulate.moments import Probe, Sent
 from syncengine.testing.simulate.shapes import EMAIL, Shape
@@ -36,6 +36,8 @@ class Creations(Judge):
             elif alive and all(self.was_away(side, id_) for id_ in alive):
                 # 2.8, the last column: only if a person takes our new record away before we learn of it; here it came back too.
                 self._excuse("made twice, for a person took the first away while in doubt, and brought it back", None)
+            elif alive and all(self._looks_new(side.other, source, id_, sent) for id_ in alive):
+                self._excuse("made twice, for nothing but a number was left of its source when it came back", None)
             elif alive:
                 raise Violation("I5", f"a second record on the {side.value} for {source}: {alive[0]} is there already")
             origin = ghost.made_from.get((side.other, source))
@@ -57,6 +59,8 @@ class Creations(Judge):
                 self._excuse("mirrored back, for it was edited beyond recognition while in doubt", None)
             elif any(self.has_hidden.values()):
                 self._excuse("mirrored back, for its system had denied having it", None)
+            elif self._looks_new(side.other, source, origin, sent):
+                self._excuse("mirrored back, for nothing but a number was left of it when it came back", None)
             else:
                 raise Violation("I5", f"our own record {source} was mirrored back although its origin {origin} lives")
             self._resurrection(side, source, sent)
@@ -123,6 +127,29 @@ class Creations(Judge):
             marks = self._ghost.cells.get((side, row.id, shape.name), ())
             if marks and marks[0].atoms & atoms(shape, row.fields[name]):
                 return self._setup.manners[side].normalise.get(name) not in STRANGE
+        return False
+
+    def _looks_new(self, side: Side, id_: str, partner: str, sent: Sent) -> bool:
+        """
+        Whether a record was missed and then held another key than its partner, and nothing of all else that the two ever had in
+        common: where ids are counted, one that was given to somebody new looks just the same.
+        """
+        ghost = self._ghost
+        if not id_.isdecimal() or not ghost.was_missed(side, id_):
+            return False
+        email, key = self._setup.email, ghost.holds((side.other, partner, self._setup.email.name))
+        shared: dict[Shape, frozenset[Atom]] = {}
+        for shape in self._configs.of_run(sent.run).shapes:
+            # Whom a record refers to goes by another id on the other side.
+            where = (side, id_) if shape.references else (side.other, partner)
+            marks = ghost.cells.get((*where, shape.name), ())
+            shared[shape] = NOTHING.union(*(mark.atoms for mark in marks if mark.seq < ghost.born[side, id_]))
+        beside = [shape for shape in shared if shape is not email and shared[shape]]
+        for event in self.far[side].events if beside else ():
+            if event.id == id_ and event.after is not None:
+                now = {shape: atoms(shape, event.after.fields[shape.native(side)]) for shape in (email, *beside)}
+                if now[email] not in (NOTHING, key) and all(now[shape].isdisjoint(shared[shape]) for shape in beside):
+                    return True
         return False
 
     def _resurrection(self, side: Side, source: str, sent: Sent) -> None:

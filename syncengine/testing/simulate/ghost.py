@@ -70,6 +70,7 @@ class Ghost:
         self.made_by: dict[tuple[Side, str], str] = {}
         self.gone: dict[tuple[Side, str], tuple[int, bool]] = {}
         self.born: dict[tuple[Side, str], int] = {}
+        self.away: dict[tuple[Side, str], list[tuple[int, int]]] = {}
         self.strong_read: dict[tuple[Side, str], int] = {}
         self.respelled: dict[Cell, int] = {}
         self.retyped: dict[Cell, int] = {}
@@ -88,9 +89,11 @@ class Ghost:
         if event.after is None:
             self.gone[where] = (seq, by_person)
             return
-        self.gone.pop(where, None)
+        gone = self.gone.pop(where, None)
         if event.before is None:
             self.born[where] = seq
+            if gone is not None:
+                self.away.setdefault(where, []).append((gone[0], seq))
         introduced = self.introduced[side]
         for shape, name in self._natives[side]:
             now = atoms(shape, event.after.fields[name])
@@ -103,6 +106,10 @@ class Ghost:
             marks.append(Mark(seq, now, by_person))
             for atom in now - (before or NOTHING):
                 introduced[shape.name, atom] = seq
+
+    def was_missed(self, side: Side, id_: str) -> bool:
+        """Whether a record that is there was gone for a while in which a command began, so that it could be missed."""
+        return any(gone <= seq < back for gone, back in self.away.get((side, id_), ()) for _, seq in self.begun)
 
     def note_respelling(self, side: Side, event: Event) -> None:
         """Note where the other pair of a chain put the same words in other letters, as its far system spells them."""

@@ -378,10 +378,6 @@ MUTANTS: tuple[Mutant, ...] = (
         name="short_is_enough", rule="a listing that did not come to its end accepts no config for what it left out",
         patches=_short_is_enough,
     ),
-    Mutant(
-        name="order_kept", rule="an order to delete lapses when the id that was gone is seen again",
-        patches=lambda: [(decide, "_asked_anew", lambda ground: ground)],
-    ),
 )  # fmt: skip
 """What is taken out, one at a time."""
 
