@@ -113,7 +113,8 @@ def test_a_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
 
-    assert [row["name"] for row in RecordsServer(state=path).records(COMPANIES)] == names
+    with RecordsServer(state=path) as again:
+        assert [row["name"] for row in again.records(COMPANIES)] == names
 
 
 def test_one_state_belongs_to_one_process(tmp_path: Path) -> None:
