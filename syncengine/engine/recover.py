@@ -196,7 +196,7 @@ class Recovery:
         """One read by id for all the creates whose id we chose, and one search for all those that only their key can tell."""
         context, remote = self._context, self._context.remotes[side]
         if remote.capabilities.idempotent_creates:
-            self._replayed |= {intent.number for intent in creates if self._is_alone(intent)}
+            self._replayed |= {intent.number for intent in creates if not self._is_back(intent)}
             creates = [intent for intent in creates if intent.number not in self._replayed]
         ids = [id_ for intent in creates if (id_ := self._proposed(intent)) is not None]
         self._by_id = {answer.id: answer for answer in remote.get(ids)}
@@ -210,15 +210,13 @@ class Recovery:
             found = remote.find(name, values, fits=lambda record: match_key(context, side, record.fields) in wanted)
             self._by_key = [(record.id, match_key(context, side, record.fields)) for record in found]
 
-    def _is_alone(self, intent: Intent) -> bool:
+    def _is_back(self, intent: Intent) -> bool:
         """
-        Whether no other record with its key appeared on its side than what the create itself may have made. Beside another one,
-        which may be somebody else's, it is not sent again: had the first send never arrived, the second would double the record.
+        Whether the record in whose place a create was to make another one is back, with the same key. Beside it the create is not
+        sent again: had the first send never arrived, the second would double the record.
         """
-        if intent.match_key is None:
-            return True
-        rows = [row for row in self._newcomers(intent).values() if row.key == intent.match_key]
-        return all(self._holds(intent, row.fields or {}, ()) for row in rows)
+        former = self._newcomers(intent).get(intent.record) if intent.record is not None else None
+        return former is not None and former.key is not None and former.key == intent.match_key
 
     def _proposed(self, intent: Intent) -> str | None:
         return proposed_id(self._context.remotes[intent.side], intent.idempotency_key, intent.payload)
