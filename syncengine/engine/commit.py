@@ -16,7 +16,7 @@ from syncengine.connector import Fields, Native, Written
 from syncengine.core.decision import Ask, AskKind, Bucket, LinkState, Op, Wait, Write
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
-from syncengine.engine.read import match_key
+from syncengine.engine.read import key_of_create, match_key
 from syncengine.engine.settle import Settling
 from syncengine.engine.shadows import print_of, set_fields, shortfalls, store_blanks, store_write
 from syncengine.engine.words import lacking
@@ -95,9 +95,7 @@ class Commit:
         return None
 
     def _intent(self, work: Work, write: Write, newest: int, now: float) -> Intent:
-        key = work.decision.key
-        if key is None and write.op is Op.CREATE:
-            key = match_key(self._context, write.side, write.fields)  # made anew for an old link, it comes without one
+        key = key_of_create(self._context, work.decision, write) if write.op is Op.CREATE else work.decision.key
         return Intent(
             run=self._context.number,
             pair=self._pair,

@@ -358,9 +358,13 @@ class Decider:
                 partner = group[row.side.other][0]
                 return self._held_if_provisional(self._pair(row, half, partner, key, alone))
 
+    def is_in_doubt(self, key: str | None) -> bool:
+        """Whether nobody knows if a record with this key was just created, by this pair or another one on its resources."""
+        return key in self._doubts.keys
+
     def _is_held(self, key: str, row: Staged) -> bool:
         """Whether nothing is decided about a record, for a create in doubt has its key or may have made it."""
-        return key in self._doubts.keys or self._may_be_ours(row)
+        return self.is_in_doubt(key) or self._may_be_ours(row)
 
     def _may_be_ours(self, row: Staged) -> bool:
         """Whether the record appeared since a create that is in doubt on its side."""

@@ -16,7 +16,7 @@ from syncengine.core.merge import Half
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
-from syncengine.engine.read import is_healthy, match_key, stage_record
+from syncengine.engine.read import is_healthy, key_of_create, match_key, stage_record
 from syncengine.engine.work import Work
 
 
@@ -51,9 +51,20 @@ class Evidence:
         for work in works:
             if (work.decision.link is not None) and work.link is None:
                 self._defer(work, "its link changed while the run went on")
+            elif self._is_in_doubt(work):
+                self._defer(work, "a create with its key is in doubt, and may be about to appear")
             elif self._stands(side, work, fresh):
                 ready.append(work)
         return self._with_wholes(side, self._without_twins(side, ready, probe))
+
+    def _is_in_doubt(self, work: Work) -> bool:
+        """Whether what is to be made anew for a link, which is decided without its key, may be there already."""
+        write = work.todo[0]
+        return (
+            write.op is Op.CREATE
+            and work.decision.link is not None
+            and self._decider.is_in_doubt(key_of_create(self._context, work.decision, write))
+        )
 
     def confirm(self, works: Sequence[Work]) -> None:
         """Read by id, where a listing lags, the records whose shadow is to move with no write; those that differ are put off."""
@@ -199,8 +210,7 @@ class Evidence:
         """What to search a side for before the creates among these works; None where there is nothing to search for or by."""
         context = self._context
         creates = [work for work in works if work.todo[0].op is Op.CREATE]
-        # A record that is made anew for an old link comes without a key of its own.
-        keys = {id(work): work.decision.key or match_key(context, side, work.todo[0].fields) for work in creates}
+        keys = {id(work): key_of_create(context, work.decision, work.todo[0]) for work in creates}
         probed = [work for work in creates if keys[id(work)] is not None]
         field_rule = next((rule for rule in context.rule.match if rule.references is None), None)
         name = field_rule.native(side) if field_rule is not None else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from syncengine.connector import ABSENT, Fields, Native, Page, Record, Tombstone
+from syncengine.core.decision import Decision, Write
 from syncengine.core.detect import Presence
 from syncengine.core.mapping import Unmappable, UnresolvedKey
 from syncengine.core.model import Side
@@ -181,6 +182,11 @@ def match_key(context: Context, side: Side, fields: Fields) -> str | None:
         return context.rule.key(side, fields, context.resolver.resolve)
     except (UnresolvedKey, Unmappable):
         return None
+
+
+def key_of_create(context: Context, decision: Decision, write: Write) -> str | None:
+    """The match key of what a create makes; for an old link it is made anew, and the decision names none."""
+    return decision.key or match_key(context, write.side, write.fields)
 
 
 def stage_record(context: Context, side: Side, record: Record, *, link: int | None) -> Staged:
