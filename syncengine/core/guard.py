@@ -18,10 +18,10 @@ class Tally:
     """
     What a plan would do, in numbers.
 
-    `links`: live links before the run. `known`, `read`: live records per side in the state and in this run's complete
-    listing (None: no complete listing). `recent_deletes`: deletes of the last 24 hours. `changed_config`: the parts of the
-    pair's config that changed since the last accepted run. `linking`: links that a first contact would make. `is_first`: no
-    pass over the pair went through yet.
+    `links`: live links before the run; `has_dead`: there are others, whose partner was gone. `known`, `read`: live records per
+    side in the state and in this run's complete listing (None: no complete listing). `recent_deletes`: deletes of the last 24
+    hours. `linking`: links that a first contact would make. `changed_config`: the parts of the pair's config that changed since
+    the last accepted run. `is_first`: no pass over the pair went through yet.
     """
 
     links: int
@@ -32,6 +32,7 @@ class Tally:
     deletes: int = 0
     recent_deletes: int = 0
     linking: int = 0
+    has_dead: bool = False
     changed_config: Sequence[str] = ()
     is_first: bool = False
 
@@ -60,7 +61,7 @@ def check(guards: Guards, tally: Tally) -> tuple[Trip, ...]:
             f"{tally.updates} updated"
         )
         trips.append(Trip(guard="first_contact", message=message, count=tally.linking))
-    if tally.changed_config and tally.links and writes:
+    if tally.changed_config and (tally.links or tally.has_dead) and writes:
         message = f"the config changed ({', '.join(tally.changed_config)}), and that alone may cause these {writes} writes"
         trips.append(Trip(guard="config", message=message, count=writes))
     trips += _limit("deletes", guards.deletes, tally.deletes + tally.recent_deletes, tally.links, acting=tally.deletes > 0)

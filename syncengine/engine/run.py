@@ -209,6 +209,7 @@ def _tally(context: Context, *, creates: int, updates: int, deletes: int, linkin
         deletes=deletes,
         recent_deletes=store.journal.deletes_since(pair.number, context.ports.clock.now() - _DAY),
         linking=linking,
+        has_dead=store.links.has_dead(pair.number),
         changed_config=changed if pair.digest is not None else (),
         is_first=pair.digest is None,
     )

@@ -49,6 +49,7 @@ def names(**changes: Any) -> list[str]:
     ({"changed_config": ["mapping"]}, []),
     ({"changed_config": ["mapping"], "links": 0, "creates": 1, "read": {Side.LEFT: 1, Side.RIGHT: 0},
       "known": dict.fromkeys(Side, 0)}, []),
+    ({"changed_config": ["mapping"], "links": 0, "has_dead": True, "updates": 1, "read": dict.fromkeys(Side)}, ["config"]),
     ({"deletes": 51, "updates": 501, "creates": 501, "changed_config": ["filters"]}, ["config", "deletes", "updates", "creates"]),
 ])  # fmt: skip
 def test_a_limit_trips_above_share_and_number(changes: dict[str, Any], expected: list[str]) -> None:
