@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 from syncengine.connector import Create, FieldType, Native
 from syncengine.core.model import Side
@@ -231,7 +232,9 @@ class Creations(Judge):
                 continue
             mark = ghost.cells[side, row.id, "email"][-1]
             seen_since = max(mark.seq, ghost.born[side, row.id])
-            if seen_since > min(probe.seq, self._begun(key_of)) or row.at + self._setup.capabilities(side).lag >= probe.time:
+            begun, started_at = self._begun(key_of)
+            shown_at = row.at + self._setup.capabilities(side).lag
+            if seen_since > min(probe.seq, begun) or shown_at >= min(probe.time, started_at):
                 self._excuse("twin made in the gap between probe and create", None)
             elif probe.lied or self.has_hidden[side]:
                 self._excuse("twin while the system denied having it", None)
@@ -248,12 +251,15 @@ class Creations(Judge):
             return text.strip().casefold() in {each.strip().casefold() for each in probe.texts}
         return text in probe.texts
 
-    def _begun(self, key: str) -> int:
-        """The moment the command began whose run first meant to send this: a create in doubt is only ever sent again."""
+    def _begun(self, key: str) -> tuple[int, float]:
+        """
+        When the command began, and the run of it, that first meant to send this: a create in doubt is only ever sent again, and
+        nobody knows whether it was sent at all.
+        """
         run = self._ledger.ended_run(key)
         if run is None:
-            return 2**62
-        return max((seq for before, seq in self._ghost.begun if before < run), default=0)
+            return 2**62, inf
+        return max((seq for before, seq in self._ghost.begun if before < run), default=0), self._ledger.started_at(run)
 
     def _revival(self, side: Side, sent: Sent, id_: str) -> None:
         source = sent.id(side.other)

@@ -96,6 +96,11 @@ class Ledger:
         row = self._connection.execute("SELECT left_shadow, right_shadow FROM link WHERE id=?", (link,)).fetchone()
         return {} if row is None else dict(zip(Side, shadows(*row), strict=True))[side]
 
+    def started_at(self, run: int) -> float:
+        """When a run began."""
+        (at,) = self._connection.execute("SELECT started_at FROM run WHERE id=?", (run,)).fetchone()
+        return float(at)
+
     def ended_run(self, key: str) -> int | None:
         """The run that first meant to send an intent; None while it is the latest one."""
         run, latest = self._connection.execute(
