@@ -37,6 +37,8 @@ class Creations(Judge):
             elif alive and all(self.was_away(side, id_) for id_ in alive):
                 # 2.8, the last column: only if a person takes our new record away before we learn of it; here it came back too.
                 self._excuse("made twice, for a person took the first away while in doubt, and brought it back", None)
+            elif alive and self.late_from is not None and all(self._came_back(side, id_, change.key) for id_ in alive):
+                self._excuse("made twice, for the first came back while the request was on its way", None)
             elif alive and all(self._looks_new(side.other, source, id_, sent) for id_ in alive):
                 self._excuse("made twice, for nothing but a number was left of its source when it came back", None)
             elif alive:
@@ -50,7 +52,7 @@ class Creations(Judge):
                 pass  # ours was taken away, its origin got another partner, and then a person brought ours back
             elif ghost.born[side, origin] > ghost.strong_read.get((side, origin), -1):
                 self._excuse("mirrored back, for its origin came back between the look and the create", None)
-            elif change.key in self.first_sent and ghost.born[side, origin] > self.first_sent[change.key].seq:
+            elif self._came_back(side, origin, change.key):
                 # 3.4, create: what is in doubt is sent again first of all, for nothing else tells what became of it.
                 self._excuse("mirrored back by a replay, for its origin came back since it was first sent", None)
             elif self.was_away(side.other, source):
@@ -77,6 +79,10 @@ class Creations(Judge):
             self._ghost.made_for.setdefault((side, source), []).append(id_)
             self._ghost.made_from[side, id_] = source
             self._ghost.made_by[side, id_] = key
+
+    def _came_back(self, side: Side, id_: str, key: str) -> bool:
+        """Whether a record was brought back since the create with this idempotency key was first sent."""
+        return key in self.first_sent and self._ghost.born[side, id_] > self.first_sent[key].seq
 
     def _was_replaced(self, side: Side, id_: str, source: str) -> bool:
         """
