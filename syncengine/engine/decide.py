@@ -7,7 +7,7 @@ Deciding is repeatable: a plan runs it to count and to show, the same run runs i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from syncengine.core.creates import create_fields
 from syncengine.core.decision import SAYS_NOTHING, Ask, AskKind, Bucket, Decision, LinkState, Wait
@@ -20,28 +20,13 @@ from syncengine.core.model import Side
 from syncengine.core.plan import decide_link
 from syncengine.core.singles import decide_single
 from syncengine.engine.context import Context
+from syncengine.engine.doubts import Doubts
 from syncengine.engine.read import fetch, match_key
 from syncengine.store.links import Link, LinkSide
 from syncengine.store.staging import Staged
 
 _CHUNK = 500
 _FREED = "the id of a deleted record was given to another one, which is matched anew"
-
-
-@dataclass(slots=True, kw_only=True)
-class Doubts:
-    """
-    What may not be touched while an outcome is unknown: links with an open intent, and the match keys of creates in doubt.
-
-    `keyless`: a create without a key is in doubt on that side, so no keyless record of it may be adopted. `newer`: a create is in
-    doubt on that side, so a record first seen after the one with the first number (and up to the second, once it is parked)
-    may be ours, whatever key it has got by now.
-    """
-
-    links: set[int] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
-    keyless: set[Side] = field(default_factory=set)
-    newer: dict[Side, list[tuple[int, int | None]]] = field(default_factory=dict)
 
 
 class Decider:

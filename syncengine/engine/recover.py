@@ -19,7 +19,7 @@ from syncengine.core.values import Value, is_lossy_image
 from syncengine.core.verdict import applied_nothing, verdict
 from syncengine.engine.changes import proposed_id
 from syncengine.engine.context import Context
-from syncengine.engine.decide import Doubts
+from syncengine.engine.doubts import Doubts
 from syncengine.engine.ends import Ends
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError

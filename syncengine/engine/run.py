@@ -22,7 +22,8 @@ from syncengine.core.model import Side
 from syncengine.engine.apply import Applier
 from syncengine.engine.commit import lease_seconds
 from syncengine.engine.context import Context
-from syncengine.engine.decide import Decider, Doubts
+from syncengine.engine.decide import Decider
+from syncengine.engine.doubts import Doubts
 from syncengine.engine.forecast import forecast
 from syncengine.engine.read import fetch, must_sweep, read_both, read_some, records_read
 from syncengine.engine.recover import Recovery

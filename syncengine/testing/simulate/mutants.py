@@ -22,7 +22,8 @@ from syncengine.engine import apply, commit, decide, ends, read, recover, run
 from syncengine.engine.changes import change_of
 from syncengine.engine.commit import Commit
 from syncengine.engine.context import Context
-from syncengine.engine.decide import Decider, Doubts
+from syncengine.engine.decide import Decider
+from syncengine.engine.doubts import Doubts
 from syncengine.engine.evidence import Evidence
 from syncengine.engine.recover import Recovery
 from syncengine.engine.settle import Settling
