@@ -27,7 +27,7 @@ class _Probe:
     where it could not tell.
     """
 
-    keys: Mapping[int, str | None]
+    keys: Mapping[int, str]
     name: str
     values: Sequence[Native]
     fits: Callable[[Record], bool]
@@ -209,31 +209,39 @@ class Evidence:
     def _probe(self, side: Side, works: Sequence[Work]) -> _Probe | None:
         """What to search a side for before the creates among these works; None where there is nothing to search for or by."""
         context = self._context
-        creates = [work for work in works if work.todo[0].op is Op.CREATE]
-        keys = {id(work): key_of_create(context, work.decision, work.todo[0]) for work in creates}
-        probed = [work for work in creates if keys[id(work)] is not None]
         field_rule = next((rule for rule in context.rule.match if rule.references is None), None)
         name = field_rule.native(side) if field_rule is not None else None
-        if not probed or name is None:
+        if name is None:
             return None
         description = context.remotes[side].resource.fields.get(name)
-        if description is not None and description.unique and len(context.rule.match) == 1:
-            return None  # the system refuses twins itself
-        values: list[Native] = [work.todo[0].fields[name] for work in probed if name in work.todo[0].fields]
+        refuses_twins = description is not None and description.unique and len(context.rule.match) == 1
+        keys: dict[int, str] = {}
+        values: list[Native] = []
+        for work in works:
+            write = work.todo[0]
+            if write.op is not Op.CREATE or (refuses_twins and work.decision.link is None):
+                # Its system tells twins by their spelling, though, and what is made anew for a link was matched with nobody.
+                continue
+            if (key := key_of_create(context, work.decision, write)) is not None:
+                keys[id(work)] = key
+                if name in write.fields:
+                    values.append(write.fields[name])
+        if not keys:
+            return None
         wanted = set(keys.values())
         return _Probe(keys=keys, name=name, values=values, fits=lambda record: match_key(context, side, record.fields) in wanted)
 
     def _without_twins(self, side: Side, works: list[Work], probe: _Probe | None) -> list[Work]:
         """Probe for the keys of creates; a record that is there already is not created again but matched in the next pass."""
         context = self._context
-        if probe is None or not any(probe.keys.get(id(work)) is not None for work in works):
+        if probe is None or not any(id(work) in probe.keys for work in works):
             return works
         found = probe.found if probe.is_done else context.remotes[side].probe(probe.name, probe.values, fits=probe.fits)
         if found is None:
             # What a listing lacks may be there all the same, unless it was complete.
-            ready = [work for work in works if probe.keys.get(id(work)) is None]
+            ready = [work for work in works if id(work) not in probe.keys]
             for work in works:
-                if probe.keys.get(id(work)) is not None:
+                if id(work) in probe.keys:
                     why = f"a listing of the {side.value} did not come to its end, and nothing else tells who has its key"
                     self._defer(work, why)
             return ready

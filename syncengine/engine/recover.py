@@ -196,7 +196,7 @@ class Recovery:
         """One read by id for all the creates whose id we chose, and one search for all those that only their key can tell."""
         context, remote = self._context, self._context.remotes[side]
         if remote.capabilities.idempotent_creates:
-            self._replayed |= {intent.number for intent in creates if not self._is_back(intent)}
+            self._replayed |= {intent.number for intent in creates if self._returned(intent) is None}
             creates = [intent for intent in creates if intent.number not in self._replayed]
         ids = [id_ for intent in creates if (id_ := self._proposed(intent)) is not None]
         self._by_id = {answer.id: answer for answer in remote.get(ids)}
@@ -210,13 +210,17 @@ class Recovery:
             found = remote.find(name, values, fits=lambda record: match_key(context, side, record.fields) in wanted)
             self._by_key = [(record.id, match_key(context, side, record.fields)) for record in found]
 
-    def _is_back(self, intent: Intent) -> bool:
+    def _returned(self, intent: Intent) -> str | None:
         """
-        Whether the record in whose place a create was to make another one is back, with the same key. Beside it the create is not
-        sent again: had the first send never arrived, the second would double the record.
+        The record in whose place a create was to make another one, where it is back and nothing speaks against it: with the same
+        key, without any, or with something of what was sent. Beside it the create is not sent again: had the first send never
+        arrived, the second would double the record.
         """
         former = self._newcomers(intent).get(intent.record) if intent.record is not None else None
-        return former is not None and former.key is not None and former.key == intent.match_key
+        if former is None:
+            return None
+        is_it = former.key in (None, intent.match_key) or self._resembles(intent, former.fields or {})
+        return former.id if is_it else None
 
     def _proposed(self, intent: Intent) -> str | None:
         return proposed_id(self._context.remotes[intent.side], intent.idempotency_key, intent.payload)
@@ -243,11 +247,14 @@ class Recovery:
             if isinstance(answer, Record):
                 self._ends.done(intent, answer.id, stored=None)
             elif isinstance(answer, Tombstone) and healthy and self._late(intent):
-                self._ends.close(intent, "not applied; decided again", gone=proposed)
+                if (returned := self._returned(intent)) is not None:
+                    self._ends.adopt(intent, returned)
+                else:
+                    self._ends.close(intent, "not applied; decided again", gone=proposed)
             return
         if not self._is_due(intent, healthy=healthy):
             return
-        found = self._with_key(intent) if intent.match_key is not None else []
+        found = self._with_key(intent)
         others = [id_ for id_ in self._perhaps_ours(intent) if id_ not in found]
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
         if self._store.staging.has_unread(self._pair, intent.side, newer_than=intent.newest):
@@ -292,11 +299,15 @@ class Recovery:
             self._store.journal.not_resent(intent.number, intent.sent_at)
 
     def _with_key(self, intent: Intent) -> list[str]:
-        """The live records that have the match key of a create: by probe, and by what the listing brought since."""
+        """
+        The live records that have the match key of a create, by probe and by what the listing brought since; and the one that it
+        was to replace, should that be back.
+        """
         known = dict(self._by_key)
         # A search compares exactly, and may miss the spelling that its system stored.
         known |= {id_: row.key for id_, row in self._newcomers(intent).items() if id_ not in known}
-        return sorted(id_ for id_, key in known.items() if key == intent.match_key)
+        found = {id_ for id_, key in known.items() if key is not None and key == intent.match_key}
+        return sorted(found | {returned for returned in (self._returned(intent),) if returned is not None})
 
     def _newcomers(self, intent: Intent) -> dict[str, Staged]:
         """The records without a link that appeared since a create was sent."""
