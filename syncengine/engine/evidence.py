@@ -107,6 +107,8 @@ class Evidence:
                 and (removal or stale_version or not capabilities[side].conditional_writes or self._steps_back(side, work))
             ):
                 wanted[side].append(write.id)
+            if write.op is Op.CREATE and work.decision.link is not None and target.id is not None:
+                wanted[side].append(target.id)  # whoever is to be replaced may have been brought back a moment ago
             if not is_readable:
                 wanted[side].clear()  # nothing can be proved about it: `check` says so
             first_contact = write.op is Op.UPDATE and work.decision.link is None
@@ -145,7 +147,7 @@ class Evidence:
                 self._defer(work, f"the {each.value} record could not be read right before the write", wait=Wait.UNREAD)
                 return False
             if isinstance(answer, Tombstone):
-                if halves[each].now is None and is_healthy(self._context, each, [id_]):
+                if halves[each].now is None and (write.op is Op.CREATE or is_healthy(self._context, each, [id_])):
                     continue  # gone it was, by proof, perhaps in an earlier run, and gone it still is
                 if halves[each].now is None:
                     self._defer(work, f"the {each.value} side cannot show anything that it is known to hold")

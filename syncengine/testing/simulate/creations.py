@@ -39,6 +39,8 @@ class Creations(Judge):
                 self._excuse("made twice, for a person took the first away while in doubt, and brought it back", None)
             elif alive and self.late_from is not None and all(self._came_back(side, id_, change.key) for id_ in alive):
                 self._excuse("made twice, for the first came back while the request was on its way", None)
+            elif alive and all(self._was_seen_gone(side, id_) for id_ in alive):
+                self._excuse("made twice, for the first came back between the look and the create", None)
             elif alive and all(self._looks_new(side.other, source, id_, sent) for id_ in alive):
                 self._excuse("made twice, for nothing but a number was left of its source when it came back", None)
             elif alive:
@@ -83,6 +85,11 @@ class Creations(Judge):
     def _came_back(self, side: Side, id_: str, key: str) -> bool:
         """Whether a record was brought back since the create with this idempotency key was first sent."""
         return key in self.first_sent and self._ghost.born[side, id_] > self.first_sent[key].seq
+
+    def _was_seen_gone(self, side: Side, id_: str) -> bool:
+        """Whether the last read by id of a record that is there found it gone: somebody brought it back since."""
+        read = self._reads.get((side, id_), -1)
+        return any(gone < read < back for gone, back in self._ghost.away.get((side, id_), ()))
 
     def _was_replaced(self, side: Side, id_: str, source: str) -> bool:
         """

@@ -61,9 +61,9 @@ class Ledger:
             yield decode(payload)
 
     def was_in_doubt(self, side: Side, id_: str) -> bool:
-        """Whether an update of the record ever ended without proof."""
+        """Whether an update of the record ever ended without proof, and no version was known that could have proved anything."""
         row = self._connection.execute(
-            "SELECT 1 FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='closed'",
+            "SELECT 1 FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='closed' AND version IS NULL",
             (self._pair, side.value, pack(id_)),
         ).fetchone()
         return row is not None

@@ -137,7 +137,7 @@ class Overwrites(Judge):
             # The sides are read one after the other: what was seen on both was given up on one when it was typed on the other.
             self._excuse("typed by one side right after the other gave it up", (shape.name, atom))
             return
-        if not self._setup.manners[side].versions and self._ledger.was_in_doubt(side, id_):
+        if self._ledger.was_in_doubt(side, id_):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
