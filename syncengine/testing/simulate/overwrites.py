@@ -8,7 +8,7 @@ from syncengine.connector import Archive, Delete, Native, SetChange, Update
 from syncengine.core.model import Direction, Policy, Side
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Row
-from syncengine.testing.simulate.ghost import Atom, atoms
+from syncengine.testing.simulate.ghost import NOTHING, Atom, atoms
 from syncengine.testing.simulate.judge import STRANGE, Judge
 from syncengine.testing.simulate.moments import Sent
 from syncengine.testing.simulate.setup import Setup
@@ -83,6 +83,9 @@ class Overwrites(Judge):
                 self._excuse("partner came back between the look and the delete", None)
             elif (self.late_from.lied if self.late_from is not None else self.lied)[side.other]:
                 self._excuse("partner was denied by its system", None)
+            elif self.has_hidden[side.other] and self._has_another_key(side, before, partner):
+                # Where nothing is archived nothing comes back: whoever has the id with another key is taken for somebody new.
+                self._excuse("partner was denied by its system, and came back with another key where nothing is archived", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
         for shape in setup.fields:
@@ -95,6 +98,12 @@ class Overwrites(Judge):
                 if atom[0] != "id":
                     self._lost("I2", side, before.id, shape, atom, partner, raced=raced)
             self._can_be_put_back(side, sent, before, shape, raced=raced)
+
+    def _has_another_key(self, side: Side, row: Row, partner: str) -> bool:
+        """Whether the partner of a record is in a system without an archive, and has another key by now."""
+        email, far = self._setup.email, self.far[side.other].live[partner]
+        one, other = (atoms(email, fields[email.native(each)]) for each, fields in ((side, row.fields), (side.other, far.fields)))
+        return not self._setup.capabilities(side.other).archives and NOTHING not in (one, other) and one != other
 
     def _can_be_put_back(self, side: Side, sent: Sent, before: Row, shape: Shape, *, raced: bool) -> None:
         """Whether the journal holds to the letter what a write replaces or takes away."""
