@@ -38,11 +38,12 @@ class Recovery:
         self._ends = Ends(context, decided=decided)
         self._store = context.store
         self._pair = context.pair.number
+        self._creates: list[Intent] = []
         self._awaited: dict[tuple[Side, str | None], Intent] = {}
         self._looked = context.ports.clock.now()
         self._by_id: dict[str, Answer] = {}
         self._by_key: list[tuple[str, str | None]] = []
-        self._strangers: dict[tuple[Side, int], dict[str, Staged]] = {}
+        self._strangers: dict[tuple[Side, int, int | None], dict[str, Staged]] = {}
         self._is_clear = False
         self._replayed: set[int] = set()
 
@@ -55,11 +56,8 @@ class Recovery:
             with self._store.commit(context.held_lease):
                 self._store.journal.presume_sent(self._pair, run=context.number, at=context.held_lease.since)
             intents = self._store.journal.unresolved(self._pair)
-        self._awaited = {
-            (intent.side, intent.match_key): intent
-            for intent in intents
-            if intent.op is Op.CREATE and intent.match_key is not None
-        }
+        self._creates = [intent for intent in intents if intent.op is Op.CREATE]
+        self._awaited = {(each.side, each.match_key): each for each in self._creates if each.match_key is not None}
         for side in Side:
             mine = [intent for intent in intents if intent.side is side]
             if not mine:
@@ -259,7 +257,7 @@ class Recovery:
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
         if self._store.staging.has_unread(self._pair, intent.side, newer_than=intent.newest):
             return  # one that appeared since it was sent, and may be it, could not be read just now
-        if others or (free and len(found) > 1):
+        if others or (free and (len(found) > 1 or self._is_claimed(intent, free[0]))):
             self._ends.park(intent, [*others, *free])
         elif free and len(found) == 1:
             self._ends.adopt(intent, free[0])
@@ -310,13 +308,13 @@ class Recovery:
         return sorted(found | {returned for returned in (self._returned(intent),) if returned is not None})
 
     def _newcomers(self, intent: Intent) -> dict[str, Staged]:
-        """The records without a link that appeared since a create was sent."""
-        since = (intent.side, intent.newest)
-        if since not in self._strangers:
+        """The records without a link that appeared since a create was sent, and before it was parked."""
+        window = (intent.side, intent.newest, intent.upto)
+        if window not in self._strangers:
             staging = self._store.staging
-            ids = staging.strangers(self._pair, intent.side, newer_than=intent.newest)
-            self._strangers[since] = staging.get(intent.side, ids)
-        return {id_: row for id_, row in self._strangers[since].items() if (intent.side, id_) not in self._ends.linked}
+            ids = staging.strangers(self._pair, intent.side, newer_than=intent.newest, upto=intent.upto)
+            self._strangers[window] = staging.get(intent.side, ids)
+        return {id_: row for id_, row in self._strangers[window].items() if (intent.side, id_) not in self._ends.linked}
 
     def _perhaps_ours(self, intent: Intent) -> list[str]:
         """
@@ -330,14 +328,33 @@ class Recovery:
             id_
             for id_, row in rows.items()
             if (row.key == intent.match_key or holders[row.key] > 1 or not self._is_explained(row))
-            and ((intent.match_key is None and row.key is None) or self._resembles(intent, row.fields or {}))
+            and self._may_have_made(intent, row)
         ]
+
+    def _may_have_made(self, intent: Intent, row: Staged) -> bool:
+        return (intent.match_key is None and row.key is None) or self._resembles(intent, row.fields or {})
+
+    def _is_claimed(self, intent: Intent, id_: str) -> bool:
+        """
+        Whether the one record with the key of a create holds nothing else of what was sent, but something of what another create
+        in doubt sent. A person may have given it that key: linked by it, it would be lost to the other create, and made twice.
+        """
+        row = self._newcomers(intent).get(id_)
+        if row is None or self._explains(intent, row):
+            return False
+        return any(
+            other.number != intent.number and self._may_have_made(other, row) and id_ in self._newcomers(other)
+            for other in self._creates
+            if other.side is intent.side and other.number not in self._replayed and self._proposed(other) is None
+        )
 
     def _is_explained(self, row: Staged) -> bool:
         """Whether a create in doubt awaits a record with this key, and what else it sent does not speak against it."""
         intent = self._awaited.get((row.side, row.key))
-        if intent is None:
-            return False
+        return intent is not None and self._explains(intent, row)
+
+    def _explains(self, intent: Intent, row: Staged) -> bool:
+        """Whether a record holds something of what a create sent besides its key, if it sent anything."""
         keys = {rule.native(row.side) for rule in self._context.rule.match}
         beside = {name for name, value in intent.payload.items() if name not in keys and value not in (None, "", [])}
         return not beside or self._resembles(intent, row.fields or {}, among=beside)

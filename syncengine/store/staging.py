@@ -225,12 +225,12 @@ class Staging:
         row = self._db.one("SELECT presence FROM temp.staged WHERE side=? AND id=?", (SIDES[side], pack(id_)))
         return row is not None and row[0] == Presence.GONE.value
 
-    def strangers(self, pair: int, side: Side, *, newer_than: int) -> list[str]:
-        """Live records without a link that were first seen after the record numbered `newer_than`."""
+    def strangers(self, pair: int, side: Side, *, newer_than: int, upto: int | None = None) -> list[str]:
+        """Live records without a link that were first seen after the record numbered `newer_than`, and not after `upto`."""
         staged = self._db.execute(
             "SELECT s.id FROM temp.staged s LEFT JOIN record r ON r.end=? AND r.id=s.id "
-            "WHERE s.side=? AND s.presence='present' AND s.link IS NULL AND (r.n IS NULL OR r.n>?)",
-            (end_of(pair, side), SIDES[side], newer_than),
+            "WHERE s.side=? AND s.presence='present' AND s.link IS NULL AND (r.n IS NULL OR r.n>?) AND (? IS NULL OR r.n<=?)",
+            (end_of(pair, side), SIDES[side], newer_than, upto, upto),
         )
         return [str(row[0]) for row in staged]
 

@@ -259,6 +259,25 @@ def test_each_item_of_a_batch_in_doubt_is_a_case_of_its_own() -> None:
     bench.assert_quiet()
 
 
+@pytest.mark.parametrize("names_in_order", [("ada", "cyd"), ("cyd", "ada")])
+def test_what_one_create_made_is_not_linked_by_the_key_of_another(names_in_order: tuple[str, str]) -> None:
+    """A person merged the two records that arrived: one is left, with the key of Ada and the rest of Cyd. Whose it is is asked."""
+    bench, _, _ = filled("bob", right=able(KEYED["capabilities"], max_batch=2))
+    for name in names_in_order:
+        bench.left.insert(email=f"{name}@example.com", name=name.title(), phone=name, tags=[name])
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, ARRIVED, failing(OutcomeUnknown("no answer came")))
+    intents = list(bench.store.journal.of_run(bench.run().run))
+    ids = {row["name"]: id_ for id_, row in bench.right.records().items()}
+    bench.right.remove(ids["Ada"])
+    bench.right.edit(ids["Cyd"], email="ada@example.com")
+    bench.clock.time += HORIZON
+    bench.settle()
+    assert [state_of(bench, each) for each in intents] == [PARKED, PARKED]
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME] * 2
+    right_holds("Bob", "Cyd")(bench)
+    bench.assert_quiet()
+
+
 def test_a_replay_starts_the_clock_of_its_own_late_arrival_before_it_is_sent() -> None:
     bench, _, _ = filled("bob", right=REPLAYED)
     bench.left.insert(email="ada@example.com", name="Ada")
