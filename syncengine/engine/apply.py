@@ -255,7 +255,7 @@ class Applier:
                     self._not_written(work, outcome)
                 if work.todo:
                     assert work.link is not None
-                    self._store.links.save([work.link])
+                    self.commit.settling.half_way(work)
                     work.decision = replace(work.decision, link=work.link.number)
                     self._queues[work.todo[0].side].append(work)
                 else:

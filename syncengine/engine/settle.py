@@ -108,6 +108,27 @@ class Settling:
             kept |= {(side, id_) for id_, row in waiting.items() if _says_less(mine[id_], row) and self._has_dead_link(side, id_)}
         self._store.records.wait(self._pair, [row for row in rows if (row.side, row.id) not in kept])
 
+    def half_way(self, work: Work) -> None:
+        """
+        A write of a decision is over and another one is to follow: both records wait for it (inside a transaction).
+
+        The run may end in between. The shadows say more by then than the fingerprints do, so that a person who puts back what was
+        settled before would not be seen; and a first contact takes away what the fingerprint of a settled record says.
+        """
+        assert work.link is not None
+        self._store.links.save([work.link])
+        now = self._context.ports.clock.now()
+        why = "the rest of what was decided about it is still to be written"
+        rows = [
+            Pending(
+                side=side, id=id_, reason=Wait.DEFERRED, detail=why, label=work.decision.label, fingerprint=None, since=now,
+                tries=0,
+            )
+            for side, id_ in self._ids(work).items()
+            if id_ is not None
+        ]  # fmt: skip
+        self._store.records.wait_meanwhile(self._pair, rows)
+
     def settle(self, works: Sequence[Work]) -> None:
         """Everything a decision leaves behind: link, shadows, waits, inbox, fingerprints (inside a transaction)."""
         now = self._context.ports.clock.now()

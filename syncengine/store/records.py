@@ -199,6 +199,17 @@ class Records:
             ],
         )
 
+    def wait_meanwhile(self, pair: int, rows: Sequence[Pending]) -> None:
+        """Records wait that did not yet, which counts as no try; whoever waits already keeps its reason."""
+        self._db.executemany(
+            "INSERT INTO pending (end, id, reason, detail, label, fingerprint, since, tries) VALUES (?,?,?,?,?,?,?,0) "
+            "ON CONFLICT (end, id) DO NOTHING",
+            [
+                (end_of(pair, row.side), pack(row.id), row.reason.value, row.detail, row.label, row.fingerprint, row.since)
+                for row in rows
+            ],
+        )
+
     def settle(self, pair: int, side: Side, ids: Sequence[str]) -> None:
         """These records wait for nothing any more."""
         self._db.executemany("DELETE FROM pending WHERE end=? AND id=?", [(end_of(pair, side), pack(id_)) for id_ in ids])

@@ -266,6 +266,32 @@ def test_stopping_in_the_middle_ends_cleanly_and_the_next_run_goes_on() -> None:
     bench.assert_quiet()
 
 
+def test_edits_that_are_taken_back_after_a_run_that_ended_between_the_two_writes_of_a_record_are_seen() -> None:
+    """Both records look as they were settled before, and the side that was written holds what nobody has typed there."""
+    bench, left, right = filled("ada")
+    bench.left.edit(left["ada"], name="Countess")
+    bench.right.edit(right["ada"], phone="2")
+    stopping = False
+
+    def stop() -> bool:
+        return stopping
+
+    def after(call: Call) -> None:
+        nonlocal stopping
+        stopping = True
+
+    bench.ports = replace(bench.ports, stop=stop)
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, after)
+    assert bench.run().written == {"right.update": 1}
+    stopping = False
+    bench.left.edit(left["ada"], name="Ada")
+    bench.right.edit(right["ada"], phone="1")
+    bench.settle()
+    assert bench.right[right["ada"]]["name"] == "Ada"
+    bench.assert_quiet()
+    bench.assert_same()
+
+
 # Schema drift
 
 
