@@ -108,10 +108,19 @@ class Ends:
             self._remember(link)
         self._reread(link)
 
-    def close(self, intent: Intent, why: str | None, *, without_base: Collection[str] = (), gone: str | None = None) -> None:
+    def close(
+        self,
+        intent: Intent,
+        why: str | None,
+        *,
+        without_base: Collection[str] = (),
+        gone: str | None = None,
+        holders: Sequence[str] = (),
+    ) -> None:
         """
         The effect is disproved: back to where the link was before the intent; fields `without_base` meet anew. `gone`: the record
-        that is not there, whatever a listing may have shown a moment before.
+        that is not there, whatever a listing may have shown a moment before. `holders` were found to have its key: they are read
+        again, for they may have got it since the listing, by which a twin would be made.
         """
         assert self._context.lease is not None
         link = self._link(intent)
@@ -127,6 +136,9 @@ class Ends:
                 self._remember(link)
         if gone is not None and not self._decided:
             self._store.staging.drop(intent.side, [gone])
+        if holders and not self._decided:
+            self._store.staging.drop(intent.side, holders)
+            self._context.reread[intent.side] += holders
         if link is not None:
             self._reread(link)
 

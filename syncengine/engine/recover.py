@@ -262,7 +262,7 @@ class Recovery:
         elif free and len(found) == 1:
             self._ends.adopt(intent, free[0])
         elif found:
-            self._ends.close(intent, "its key belongs to a record that is linked already; decided again")
+            self._ends.close(intent, "its key belongs to a record that is linked already; decided again", holders=found)
         else:
             self._ends.close(intent, "not applied; decided again")
 

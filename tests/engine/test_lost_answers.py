@@ -13,7 +13,7 @@ from syncengine.core.model import Deletes, Keyless, Side
 from syncengine.engine.report import Exit
 from syncengine.errors import OutcomeUnknown, TransientError
 from syncengine.testing.memory import SIMPLE, CallKind, Manners, Moment
-from tests.support.engine import Bench, able, failing, filled, once, people_spec
+from tests.support.engine import PEOPLE, Bench, able, failing, fill, filled, once, people_spec
 
 LOST = OutcomeUnknown("no answer came")
 
@@ -85,6 +85,23 @@ def test_a_record_that_a_person_made_with_the_key_of_a_create_in_doubt_is_linked
     if not target["capabilities"].idempotent_creates and not target["capabilities"].chooses_ids:
         assert len(bench.right) == 1
     assert bench.creates(Side.RIGHT) <= 1
+    bench.assert_quiet()
+
+
+def test_no_twin_is_made_of_a_record_that_got_the_key_of_a_lost_create_since_the_listing() -> None:
+    """Its system refuses twins in the same spelling only; the search for the lost create is what found the other one."""
+    unique = (replace(PEOPLE[0], unique=True), *PEOPLE[1:])
+    bench = Bench(people_spec(), fields=unique, right_options=CREATING["neither"])
+    ada = fill(bench, "ada")["ada"]
+    bench.left.insert(email="New@example.com", name="New")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, failing(LOST))
+    bench.run()
+    bench.clock.time += 3600
+    there = str(bench.other(Side.LEFT, ada))
+    once(bench.worlds[Side.RIGHT], CallKind.PAGE, Moment.AFTER, lambda call: bench.right.edit(there, email="new@example.com"))
+    bench.settle()
+    assert len(bench.right) == 1
+    assert bench.left[ada]["email"] == "new@example.com"
     bench.assert_quiet()
 
 
