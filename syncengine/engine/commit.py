@@ -165,9 +165,10 @@ class Commit:
                 half, stored = work.decision.half(write.side), link.side(write.side)
                 conditional = context.remotes[write.side].capabilities.conditional_writes
                 unseen: AbstractSet[str] = frozenset()
-                if half.version != stored.version or not conditional:
-                    # What an earlier write left open stays so until this decision is carried out. And an unconditional write may
-                    # have come right after somebody else's: then its version speaks for nothing but the fields just written.
+                if half.version is None or half.version != stored.version or not conditional:
+                    # What an earlier write left open stays so until this decision is carried out. And a write without a
+                    # condition, or on nothing but the fields it replaces, may have come right after somebody else's: then its
+                    # version speaks for nothing but the fields just written.
                     unseen = stored.unconfirmed - write.fields.keys()
                 outcome = replace(outcome, record=self._without_strangers(write, outcome.record))
                 self._move_shadows(work, link, write, outcome.record)

@@ -129,3 +129,21 @@ def test_a_value_that_was_cut_off_stays_noise_when_the_look_that_judged_it_ended
     assert bench.left[left["ada"]]["phone"] == "theirs"
     assert bench.left[left["ada"]]["name"] == "Ada, the Countess"
     bench.assert_quiet()
+
+
+def test_an_edit_that_a_write_conditional_on_its_own_field_alone_did_not_look_at_is_no_echo() -> None:
+    bench, left, right = filled("ada", right=able(returns_record=False, lag=500.0))
+    bench.clock.time += 1000
+    bench.settle()
+    bench.left.edit(left["ada"], name="Countess")
+    bench.sync()
+    bench.right.edit(right["ada"], email="ADA@example.com")
+    bench.left.edit(left["ada"], phone="2")
+    bench.sync()  # a version that somebody else made lay between this write and the one before
+    bench.right.edit(right["ada"], name="Someone")
+    bench.left.edit(left["ada"], phone="3")
+    assert bench.sync().written == {"right.update": 1}
+    bench.clock.time += 1000
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Someone"
+    bench.assert_quiet()
