@@ -236,21 +236,24 @@ class Settling:
         is_judged = finished and not decision.waits and all(decision.half(side).now is not None for side in Side)
         is_judged = is_judged and link.state is not LinkState.SUSPENDED
         for side in Side:
-            stored, half = link.side(side), decision.half(side)
+            stored, half, mapped = link.side(side), decision.half(side), self._context.rule.natives(side)
             if link.state is not LinkState.SUSPENDED:
                 # What was agreed on when something went wrong may not have held: the next look will tell.
                 for name, value in decision.bases.get(side, {}).items() if finished else ():
                     stored.shadow[name] = value
                     stored.unconfirmed -= {name}
             if half.delivered and stored.id == half.id and not any(write.side is side for write in decision.writes):
+                stored.unconfirmed = stored.unconfirmed and frozenset(
+                    name
+                    for name in stored.unconfirmed & stored.shadow.keys()
+                    if name not in mapped or (half.now and half.now.get(name) != stored.shadow[name])
+                )
                 if is_judged and half.version != stored.version:
                     # Somebody wrote since we did, or this is the first that is seen of our write, and it was judged just now:
-                    # from here on a difference is an edit, not what became of our write.
-                    stored.unconfirmed = frozenset()
-                    stored.version = half.version
-                stored.unconfirmed = stored.unconfirmed and frozenset(
-                    name for name in stored.unconfirmed if half.now and half.now.get(name) != stored.shadow.get(name)
-                )
+                    # from here on a difference is an edit, not what became of our write. What is not mapped now was not judged:
+                    # it stays open, and it may be in that very field that somebody wrote.
+                    stored.unconfirmed -= mapped
+                    stored.version = None if stored.unconfirmed else half.version
             now = work.now.get(side)
             stored.aside = dict(now) if now is not None and now != stored.shadow else None
         links.append(link)

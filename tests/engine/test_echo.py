@@ -147,3 +147,33 @@ def test_an_edit_that_a_write_conditional_on_its_own_field_alone_did_not_look_at
     bench.settle()
     assert bench.left[left["ada"]]["name"] == "Someone"
     bench.assert_quiet()
+
+
+def test_a_value_that_was_cut_off_stays_noise_while_its_field_is_not_mapped() -> None:
+    bench, left, right = filled("ada", right=able(manners=Manners(normalise={"name": truncated(5)}), returns_record=False))
+    bench.left.edit(left["ada"], name="Ada, the Countess", phone="2")
+    bench.sync()
+    whole = bench.spec
+    bench.spec = people_spec(fields=tuple(each for each in whole.fields if each.name != "name"))
+    bench.right.edit(right["ada"], phone="theirs")
+    bench.settle()
+    assert bench.left[left["ada"]]["phone"] == "theirs"
+    bench.spec = whole
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Ada, the Countess"
+    bench.assert_quiet()
+
+
+def test_an_edit_of_a_field_that_is_not_mapped_is_no_noise_once_it_is_mapped_again() -> None:
+    bench, left, right = filled("ada", right=able(returns_record=False))
+    bench.left.edit(left["ada"], name="Countess")
+    bench.sync()
+    whole = bench.spec
+    bench.spec = people_spec(fields=tuple(each for each in whole.fields if each.name != "name"))
+    bench.right.edit(right["ada"], name="Someone")
+    bench.settle()
+    bench.spec = whole
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Someone"
+    bench.assert_quiet()
+    bench.assert_same()
