@@ -100,12 +100,10 @@ class Evidence:
         for work in works:
             write, target, source = work.todo[0], work.decision.half(side), work.decision.half(side.other)
             removal = write.op in (Op.ARCHIVE, Op.DELETE)
+            # A record to be restored may be back by itself: a system that hid it for a while does not tell of its return.
+            is_unproved = removal or write.op is Op.RESTORE or not capabilities[side].conditional_writes
             stale_version = not target.delivered and target.version is not None
-            if (
-                write.id is not None
-                and write.op is not Op.RESTORE
-                and (removal or stale_version or not capabilities[side].conditional_writes or self._steps_back(side, work))
-            ):
+            if write.id is not None and (is_unproved or stale_version or self._steps_back(side, work)):
                 wanted[side].append(write.id)
             if write.op is Op.CREATE and work.decision.link is not None and target.id is not None:
                 wanted[side].append(target.id)  # whoever is to be replaced may have been brought back a moment ago

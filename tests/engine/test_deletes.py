@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from syncengine.core.decision import AskKind, LinkState
 from syncengine.core.merge import Pick
 from syncengine.core.model import Deletes, Direction, Side
 from syncengine.engine.report import Exit
-from syncengine.testing.memory import SIMPLE, CallKind, Manners, Moment
+from syncengine.testing.memory import SIMPLE, Call, CallKind, Manners, Moment
 from tests.support.engine import Bench, able, fill, filled, once, people_spec
 
 WAYS = [able(), able(incremental=False, reports_deletions=False), able(SIMPLE)]
@@ -110,6 +112,26 @@ def test_a_deletion_can_be_taken_back_by_a_person() -> None:
     bench.settle()
     assert left["ada"] in bench.left
     assert bench.other(Side.LEFT, left["ada"]) == right["ada"]
+    bench.assert_quiet()
+    bench.assert_same()
+
+
+def test_a_record_that_came_back_right_before_it_was_to_be_restored_is_merged_instead() -> None:
+    bench, left, right = filled()
+    bench.left.archive(left["ada"])
+    bench.sync()
+    bench.choose(Pick.RIGHT)
+
+    def bring_back(call: Call) -> None:
+        bench.left.revive(left["ada"])
+        bench.left.edit(left["ada"], name="Edited")
+
+    once(bench.worlds[Side.RIGHT], CallKind.GET, Moment.BEFORE, bring_back)
+    written = Counter(bench.run().written)
+    written += Counter(bench.run().written)
+    assert written == {"right.update": 1}
+    assert bench.right[right["ada"]]["name"] == "Edited"
+    assert not bench.inbox()
     bench.assert_quiet()
     bench.assert_same()
 
