@@ -173,7 +173,8 @@ class Recovery:
         """
         Whether the record holds what was sent, or what its system plausibly makes of it.
 
-        A field that `stayed` as it was before has to hold exactly that: "T1" is no image of the "T10" that was to replace it.
+        A field that `stayed` as it was before has to hold exactly that: "T1" is no image of the "T10" that was to replace it. So
+        has one that another pair may have written since: "T1" may be what that one sent.
         """
         for rule in self._context.rule.fields:
             name = rule.native(intent.side)
@@ -184,9 +185,16 @@ class Recovery:
                 now = rule.canonical(intent.side, fields.get(name), self._context.resolver.resolve)
             except Unmappable:
                 return False
-            if not rule.same(sent, now) and (name in stayed or not is_lossy_image(rule, sent, now)):
+            if rule.same(sent, now):
+                continue
+            if name in stayed or not is_lossy_image(rule, sent, now) or name in self._overwritten(intent):
                 return False
         return True
+
+    def _overwritten(self, intent: Intent) -> set[str]:
+        """The fields of its record that other pairs on the same resource may have written after an intent."""
+        others = self._context.sharing.get(intent.side, ())
+        return {field for name, side in others for field in self._store.journal.overwritten(intent, name, side)}
 
     # Creates
 

@@ -198,6 +198,18 @@ class Journal:
         )
         return {row[0] for row in rows}
 
+    def overwritten(self, intent: Intent, pair: str, side: Side) -> set[str]:
+        """
+        The fields of its record that another pair (by name), to which its resource is on this side, may have written after an
+        intent: those of its updates that were not over when the run of the intent began.
+        """
+        rows = self._db.execute(
+            "SELECT payload FROM intent WHERE pair=(SELECT id FROM pair WHERE name=?) AND side=? AND op='update' AND record=? "
+            "AND (closed_at IS NULL OR closed_at>=(SELECT started_at FROM run WHERE id=?))",
+            (pair, side.value, pack(intent.record), intent.run),
+        )
+        return {name for (payload,) in rows for name in decode(payload)}
+
     def of_run(self, run: int, *, after: int = 0, limit: int = -1) -> Iterator[Intent]:
         """The intents of a run, in order; `limit` -1 is all of them."""
         sql = f"SELECT {_COLUMNS} FROM intent WHERE run=? AND id>? ORDER BY id LIMIT ?"

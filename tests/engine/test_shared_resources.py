@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from syncengine.core.decision import AskKind
 from syncengine.core.model import Side
-from tests.support.engine import Bench
+from syncengine.errors import OutcomeUnknown
+from syncengine.store.journal import IntentState
+from syncengine.testing.memory import CallKind, Moment
+from tests.support.engine import Bench, failing, filled, once
 
 
 def test_a_create_in_doubt_blocks_its_key_for_the_other_pair_on_the_resource() -> None:
@@ -26,3 +34,26 @@ def test_a_create_in_doubt_blocks_its_key_for_the_other_pair_on_the_resource() -
     bench.store.database.execute("UPDATE intent SET state='closed' WHERE pair=?", (other,))
     bench.run()
     assert sorted(str(row["name"]) for row in bench.right.records().values()) == ["Ada", "Bob"]
+
+
+@pytest.mark.parametrize("is_theirs", [True, False])
+def test_what_the_other_pair_wrote_is_not_what_the_system_made_of_a_write_in_doubt(is_theirs: bool) -> None:
+    bench, left, right = filled("ada")
+    bench.sharing = {Side.RIGHT: [("other", Side.LEFT)]}
+    bench.left.edit(left["ada"], name="Countess")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(OutcomeUnknown("no answer came")))
+    (ours,) = bench.store.journal.of_run(bench.run().run)
+    bench.clock.time += 3600
+    bench.right.edit(right["ada"], name="Count")
+    if is_theirs:
+        other = bench.store.runs.pair("other").number
+        payload = {"name": "Count"}
+        theirs = replace(ours, pair=other, side=Side.LEFT, link=None, idempotency_key="theirs", payload=payload, source={})
+        (number,) = bench.store.journal.add([theirs])
+        bench.store.journal.close([(number, IntentState.DONE, bench.clock.time, right["ada"], None)])
+
+    bench.settle()
+
+    # "Count" may be all that a system kept of "Countess", unless somebody sent it as it is.
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.CONFLICT] * is_theirs
+    bench.assert_quiet()
