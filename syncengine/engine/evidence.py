@@ -145,7 +145,7 @@ class Evidence:
                 self._defer(work, f"the {each.value} record could not be read right before the write", wait=Wait.UNREAD)
                 return False
             if isinstance(answer, Tombstone):
-                if halves[each].now is None and (write.op is Op.CREATE or is_healthy(self._context, each, [id_])):
+                if halves[each].now is None and (write.op in (Op.CREATE, Op.RESTORE) or is_healthy(self._context, each, [id_])):
                     continue  # gone it was, by proof, perhaps in an earlier run, and gone it still is
                 if halves[each].now is None:
                     self._defer(work, f"the {each.value} side cannot show anything that it is known to hold")

@@ -300,3 +300,12 @@ def test_an_answer_about_a_deletion_writes_nothing_to_a_side_that_the_direction_
     assert (right["ada"] in bench.right) is (pick is Pick.RIGHT)
     assert not bench.inbox()
     bench.assert_quiet()
+
+
+def test_the_only_record_of_a_side_is_restored_though_nothing_is_left_to_prove_that_side_healthy() -> None:
+    bench, left, right = filled("ada")
+    bench.right.archive(right["ada"])
+    bench.left.edit(left["ada"], phone="2")
+    bench.settle()
+    assert bench.right[right["ada"]]["phone"] == "2"
+    bench.assert_quiet()
