@@ -15,12 +15,13 @@ from syncengine.connector import Answer, Create, Fields, Record, Tombstone, Writ
 from syncengine.core.decision import Op
 from syncengine.core.mapping import Unmappable
 from syncengine.core.model import Side
-from syncengine.core.values import Value, is_lossy_image
+from syncengine.core.values import is_lossy_image
 from syncengine.core.verdict import applied_nothing, verdict
 from syncengine.engine.changes import proposed_id
 from syncengine.engine.context import Context
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.ends import Ends
+from syncengine.engine.likeness import resembles
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
 from syncengine.store.journal import Intent, IntentState
@@ -225,7 +226,7 @@ class Recovery:
         former = self._newcomers(intent).get(intent.record) if intent.record is not None else None
         if former is None:
             return None
-        is_it = former.key in (None, intent.match_key) or self._resembles(intent, former.fields or {})
+        is_it = former.key in (None, intent.match_key) or resembles(self._context, intent, former.fields or {})
         return former.id if is_it else None
 
     def _proposed(self, intent: Intent) -> str | None:
@@ -340,7 +341,7 @@ class Recovery:
         ]
 
     def _may_have_made(self, intent: Intent, row: Staged) -> bool:
-        return (intent.match_key is None and row.key is None) or self._resembles(intent, row.fields or {})
+        return (intent.match_key is None and row.key is None) or resembles(self._context, intent, row.fields or {})
 
     def _is_claimed(self, intent: Intent, id_: str) -> bool:
         """
@@ -365,38 +366,4 @@ class Recovery:
         """Whether a record holds something of what a create sent besides its key, if it sent anything."""
         keys = {rule.native(row.side) for rule in self._context.rule.match}
         beside = {name for name, value in intent.payload.items() if name not in keys and value not in (None, "", [])}
-        return not beside or self._resembles(intent, row.fields or {}, among=beside)
-
-    def _resembles(self, intent: Intent, fields: Fields, *, among: Collection[str] | None = None) -> bool:
-        resolve = self._context.resolver.resolve
-        for rule in self._context.rule.fields:
-            name = rule.native(intent.side)
-            if name not in intent.payload or (among is not None and name not in among):
-                continue
-            try:
-                sent = rule.canonical(intent.side, intent.payload[name], resolve)
-                now = rule.canonical(intent.side, fields.get(name), resolve)
-            except Unmappable:
-                continue
-            if rule.blank(sent):
-                continue
-            if is_lossy_image(rule, sent, now) or is_lossy_image(rule, now, sent) or _is_alike(sent, now):
-                return True
-        # What the config no longer maps is not read any more: nobody can tell whether the record still holds it.
-        unread = (
-            intent.payload.keys() - self._context.rule.natives(intent.side) - self._context.rule.constants[intent.side].keys()
-        )
-        return any(intent.payload[name] not in (None, "", []) for name in unread if among is None or name in among)
-
-
-def _is_alike(one: Value, two: Value) -> bool:
-    """
-    Whether two texts are the same letters and digits, for systems re-format what they are sent in ways that nobody foresees; or
-    two sets share a member.
-    """
-    if isinstance(one, tuple) and isinstance(two, tuple):
-        return any(member in two for member in one)
-    if not isinstance(one, str) or not isinstance(two, str):
-        return False
-    left, right = ("".join(filter(str.isalnum, text.casefold())) for text in (one, two))
-    return left == right != ""
+        return not beside or resembles(self._context, intent, row.fields or {}, among=beside)
