@@ -44,7 +44,6 @@ EXEMPT = {
 MOST_LINES = 400
 LONG = {
     "syncengine/connector.py": "the contract is one file, so that an author reads one file",
-    "syncengine/engine/decide.py": "one decision per record, every case in sight",
     "syncengine/testing/conformance/bench.py": "everything that the kit's tests say, in one vocabulary",
     "syncengine/testing/memory/resource.py": "the reference implementation of every capability",
     "connectors/kizen/listing.py": "the platform's three ways to list, which share their cursors",

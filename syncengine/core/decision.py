@@ -170,6 +170,13 @@ class Decision:
     skipped: str = ""
     shortfalls: tuple[tuple[Side, str, Shortfall], ...] = ()
 
+    @classmethod
+    def alone(cls, side: Side, half: Half, *, label: str, key: str | None = None) -> Decision:
+        """Nothing yet about one record of a side that belongs to nobody on the other one."""
+        nobody = Half(id=None, now=None)
+        left, right = (half, nobody) if side is Side.LEFT else (nobody, half)
+        return cls(link=None, left=left, right=right, label=label, key=key)
+
     def half(self, side: Side) -> Half:
         return self.left if side is Side.LEFT else self.right
 

@@ -17,14 +17,8 @@ from syncengine.core.values import Value, is_blank
 def decide_single(rule: PairRule, ground: Ground, *, side: Side, half: Half, key: str | None) -> Decision:
     """Decide about a record that has no link and, by its key, no possible partner: create one for it, or leave it alone."""
     target = side.other
-    blank = Decision(
-        link=None,
-        left=half if side is Side.LEFT else Half(id=None, now=None),
-        right=half if side is Side.RIGHT else Half(id=None, now=None),
-        label=rule.label(side, half.now or {}),
-        buckets={side: Bucket.SKIPPED},
-        key=key,
-    )
+    alone = Decision.alone(side, half, label=rule.label(side, half.now or {}), key=key)
+    blank = replace(alone, buckets={side: Bucket.SKIPPED})
     if not rule.spec.direction.allows(target):
         return replace(blank, skipped=f"only on the {side.value}, which the pair's direction leaves alone")
     if not ground.capabilities[target].creates:

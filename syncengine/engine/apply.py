@@ -17,7 +17,6 @@ from syncengine.connector import (
     Written,
 )
 from syncengine.core.decision import Bucket, Decision, Op, Wait, Write
-from syncengine.core.merge import Half
 from syncengine.core.model import Side
 from syncengine.core.verdict import Fate, applied_nothing, verdict
 from syncengine.engine.changes import change_of
@@ -108,12 +107,9 @@ class Applier:
         """Give records lasting ids, before anything else of the run."""
         works = []
         for row in rows:
-            half = self._context.half(row)
             label = self._context.rule.label(side, row.fields or {})
-            nobody = Half(id=None, now=None)
-            left, right = (half, nobody) if side is Side.LEFT else (nobody, half)
             write = Write(op=Op.IDENTIFY, side=side, id=row.id)
-            works.append(Work.of(Decision(link=None, left=left, right=right, label=label, writes=(write,))))
+            works.append(Work.of(replace(Decision.alone(side, self._context.half(row), label=label), writes=(write,))))
         for start in range(0, len(works), self._group(side)):
             batch = works[start : start + self._group(side)]
             self.commit.intend(side, batch)

@@ -18,16 +18,16 @@ from syncengine.core.decision import Bucket, Op, Wait
 from syncengine.core.detect import Delta
 from syncengine.core.matching import Match
 from syncengine.core.model import Side
-from syncengine.engine import apply, commit, decide, ends, read, recover, run
+from syncengine.engine import apply, commit, ends, read, recover, run, unlinked
 from syncengine.engine.changes import change_of
 from syncengine.engine.commit import Commit
 from syncengine.engine.context import Context
-from syncengine.engine.decide import Decider
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.evidence import Evidence
 from syncengine.engine.recover import Recovery
 from syncengine.engine.settle import Settling
 from syncengine.engine.shadows import store_write
+from syncengine.engine.unlinked import Unlinked
 from syncengine.engine.work import Work
 from syncengine.store.journal import IntentState, Journal
 from syncengine.store.leases import Leases
@@ -116,7 +116,7 @@ def _first_hit() -> list[Patch]:
             return Match.NEW
         return Match.TAKEN if theirs[0].spoken_for else Match.PAIR
 
-    return [(decide, "match", match)]
+    return [(unlinked, "match", match)]
 
 
 def _blind_retry() -> list[Patch]:
@@ -324,7 +324,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(name="adopt_in_doubt", rule="nothing is adopted while a create for its key is in doubt", patches=_adopting_in_doubt),
     Mutant(
         name="ours_unseen", rule="a record that appeared while a create was in doubt may be ours",
-        patches=lambda: [(Decider, "_may_be_ours", lambda *_: False)],
+        patches=lambda: [(Unlinked, "_may_be_ours", lambda *_: False)],
     ),
     Mutant(
         name="never_park", rule="where nobody can tell whether a record is ours, a human decides",

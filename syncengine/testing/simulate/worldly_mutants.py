@@ -11,7 +11,7 @@ from syncengine.core.codec import Fingerprinter
 from syncengine.core.decision import LinkState
 from syncengine.core.mapping import PairRule
 from syncengine.core.model import Side
-from syncengine.engine import decide, run
+from syncengine.engine import decide, linked, run
 from syncengine.store import records
 from syncengine.store.leases import Leases
 from syncengine.testing.simulate.mutant import Mutant, Patch
@@ -55,7 +55,7 @@ def _suspended_goes() -> list[Patch]:
             about["state"] = LinkState.LIVE
         return original(*head, **about)
 
-    return [(decide, "decide_link", decide_link)]
+    return [(decide, "decide_link", decide_link), (linked, "decide_link", decide_link)]
 
 
 def _shared_records() -> list[Patch]:
