@@ -176,6 +176,7 @@ class Commit:
                 is_ours = not unseen and (conditional or not (self._deltas(write) & stored.unconfirmed))
                 stored.version = outcome.version if is_ours else None
                 self._held(work, write, outcome, half.now or {})
+                context.tell_others(write.side, outcome.id, write.fields.keys())
                 short = self._short(work, write, outcome)
             case Op.IDENTIFY:
                 raise AssertionError("unreachable")
@@ -353,8 +354,10 @@ class Commit:
 
     def doubted(self, work: Work, error: Exception) -> None:
         """Nobody knows: the intent stays open, its records wait until the outcome is proved (inside a transaction)."""
-        now = self._context.ports.clock.now()
+        now, write = self._context.ports.clock.now(), work.todo[0]
         self._closures.append((work.intent, IntentState.UNKNOWN, now, None, str(error)))
+        if write.op is Op.UPDATE and write.id is not None:
+            self._context.tell_others(write.side, write.id, write.fields.keys())
         work.trouble(Wait.IN_DOUBT, str(error), Bucket.IN_DOUBT)
 
     def _void(self, work: Work) -> None:

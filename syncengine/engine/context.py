@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
@@ -213,6 +213,14 @@ class Context:
         """How many more there were than were told by name."""
         more = self.shortfalls.total() - _TOLD_SHORTFALLS
         return [f"{more:,} more values were not stored as they were sent"] if more > 0 else []
+
+    def tell_others(self, side: Side, id_: str, fields: Collection[str]) -> None:
+        """
+        The other pairs on the resource of a side learn that fields of a record were written, or may have been: what these hold is
+        an edit to them from here on, and not what became of their own write (inside a transaction).
+        """
+        for pair, theirs in self.sharing.get(side, ()):
+            self.store.links.overwritten(pair, theirs, id_, fields)
 
     @property
     def held_lease(self) -> Lease:

@@ -99,6 +99,7 @@ class Ends:
             if intent.op is Op.UPDATE:
                 # Which version it made is not known; the one that is seen next may be a later one.
                 link.side(intent.side).version = None
+                self._context.tell_others(intent.side, id_, intent.payload.keys())
             if not met and intent.op is not Op.RESTORE:
                 write = Write(op=intent.op, side=intent.side, id=id_, fields=intent.payload, source=intent.source)
                 store_write(self._context.rule, link, write, stored)

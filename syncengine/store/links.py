@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +139,18 @@ class Links:
             "right_aside=?, left_version=?, right_version=?, left_unconfirmed=?, right_unconfirmed=? WHERE id=?",
             [(*_row(link)[1:], link.number) for link in links],
         )
+
+    def overwritten(self, pair: str, side: Side, id_: str, fields: Collection[str]) -> None:
+        """What these fields of a record hold is no longer what became of a write of that pair (by name)."""
+        rows = self._db.execute(
+            f"SELECT id FROM link WHERE pair=(SELECT id FROM pair WHERE name=?) AND {side.value}_id=? AND state<>'dead' "
+            f"AND {side.value}_unconfirmed IS NOT NULL",
+            (pair, pack(id_)),
+        ).fetchall()
+        links = list(self.load([number for (number,) in rows]).values())
+        for link in links:
+            link.side(side).unconfirmed -= frozenset(fields)
+        self.save(links)
 
     def end(self, numbers: Sequence[int]) -> None:
         """Forget links whose records are both gone, or that were dissolved."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from syncengine.core.decision import AskKind
-from syncengine.core.model import Side
+from syncengine.core.model import End, Policy, Side
 from syncengine.errors import OutcomeUnknown
 from syncengine.store.journal import IntentState
 from syncengine.testing.memory import CallKind, Moment
-from tests.support.engine import Bench, failing, filled, once
+from tests.support.engine import Bench, able, failing, filled, once, people_spec
 
 
 def test_a_create_in_doubt_blocks_its_key_for_the_other_pair_on_the_resource() -> None:
@@ -57,3 +57,23 @@ def test_what_the_other_pair_wrote_is_not_what_the_system_made_of_a_write_in_dou
     # "Count" may be all that a system kept of "Countess", unless somebody sent it as it is.
     assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.CONFLICT] * is_theirs
     bench.assert_quiet()
+
+
+def test_what_the_other_pair_wrote_over_ours_is_not_what_the_system_made_of_ours() -> None:
+    """No answer told what became of "Countess", and "Count" may be all that is left of it; but somebody sent "Count" as it is."""
+    bench, left, right = filled("ada", right=able(returns_record=False))
+    third = End(system="one", resource="third")
+    other = Bench(people_spec(name="other", left=third, conflicts=Policy.LEFT), beside=bench)
+    bench.sharing = {Side.RIGHT: [("other", Side.RIGHT)]}
+    other.sharing = {Side.RIGHT: [("people", Side.RIGHT)]}
+    beyond = other.left.insert(email="ada@example.com", name="Ada", phone="1", tags=["x"])
+    other.settle()
+    bench.left.edit(left["ada"], name="Countess")
+    bench.run()
+    other.left.edit(beyond, name="Count")
+    other.settle()
+    assert bench.right[right["ada"]]["name"] == "Count"
+    bench.settle()
+    assert bench.left[left["ada"]]["name"] == "Count"
+    bench.assert_quiet()
+    other.assert_quiet()

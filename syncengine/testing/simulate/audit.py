@@ -79,9 +79,7 @@ def _is_image_put_back(world: World, pair: Pair, ids: Mapping[Side, str | None],
             continue
         marks = pair.ghost.cells.get((side, str(ids[side]), shape.name), [])
         for index, mark in enumerate(marks):
-            # In a chain, what is old may be new here: it came from the system beyond.
-            is_old = world.setup.is_chain or any(each.atoms == marks[-1].atoms for each in marks[:index])
-            put_back = marks[-1].by_person and is_old
+            put_back = marks[-1].by_person and any(each.atoms == marks[-1].atoms for each in marks[:index])
             if not mark.by_person and put_back and _begins(mark.atoms, marks[-1].atoms):
                 world.counts["excused: an old value put back looks like an image of what was sent"] += 1
                 return True
