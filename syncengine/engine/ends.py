@@ -166,25 +166,31 @@ class Ends:
     def _remember(self, link: Link) -> None:
         """
         The records of the link wait from here on: the cursor may have passed all that the feed had to say of them, and this run
-        may end before it decides about them (inside a transaction).
+        may end before it decides about them (inside a transaction). One that was not to be found still counts as unread: a side
+        of which nothing can be found has to be read whole. But the survivor of a dead link has to be told as undecided.
         """
         now = self._context.ports.clock.now()
         why = "what became of its write was found out just now"
-        rows = [
-            Pending(
-                side=side, id=id_, reason=Wait.DEFERRED, detail=why, label="", fingerprint=None, since=now, tries=1,
-            )
-            for side in Side
-            if (id_ := link.side(side).id) is not None
-        ]  # fmt: skip
+        rows = []
+        for side in Side:
+            if (id_ := link.side(side).id) is None:
+                continue
+            waiting = self._store.records.pending_of(self._pair, side, [id_]).get(id_)
+            is_unread = waiting is not None and waiting.reason is Wait.UNREAD and link.state is not LinkState.DEAD
+            reason = Wait.UNREAD if is_unread else Wait.DEFERRED
+            rows.append(Pending(side=side, id=id_, reason=reason, detail=why, label="", fingerprint=None, since=now, tries=1))
         self._store.records.wait(self._pair, rows)
 
     def _reread(self, link: Link) -> None:
-        """What was read before this recovery is stale for the link: its records are read again by id, and decided on that."""
+        """
+        What was read before this recovery is stale for the link: its records are read again by id, and decided on that. One that
+        was proved gone stays so until that look finds it.
+        """
         for side in Side:
             id_ = link.side(side).id
             if id_ is not None:
                 self.linked.add((side, id_))
                 if not self._decided:
-                    self._store.staging.drop(side, [id_])
                     self._context.reread[side].append(id_)
+                    if not self._store.staging.is_gone(side, id_):
+                        self._store.staging.drop(side, [id_])

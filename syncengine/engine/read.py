@@ -210,8 +210,8 @@ def fetch(context: Context, side: Side, ids: Sequence[str], *, absent: bool = Fa
     """
     Read records by id and stage what was found: there, gone, or could not tell. Returns how many are there.
 
-    `absent`: a complete listing or a tombstone said they are gone. "Gone" counts only from a side that proves healthy;
-    otherwise the record stays unknown, and waits.
+    `absent`: a complete listing or a tombstone said they are gone. "Gone" counts only from a side that proves healthy, or of a
+    record that this run had proved gone before; otherwise the record stays unknown, and waits.
     """
     store, pair = context.store, context.pair.number
     found = 0
@@ -235,6 +235,7 @@ def fetch(context: Context, side: Side, ids: Sequence[str], *, absent: bool = Fa
                 staged.append(stage_record(context, side, answer, link=link))
             elif isinstance(answer, Tombstone) and (
                 absent
+                or store.staging.is_gone(side, answer.id)
                 # Nor did a listing show it. Where that showed nothing at all, the guard asks before anything comes of it.
                 or (answer.id not in numbers and listing.full and listing.complete)
                 # A side that held nothing when the run began has proved nothing about what it was found to hold since.

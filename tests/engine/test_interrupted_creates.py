@@ -93,6 +93,45 @@ def test_a_record_that_comes_back_before_its_replacement_was_made_is_linked_agai
     assert [(entry.ask.left, entry.ask.right) for entry in bench.inbox()] == [("Ada", "Edited")]
 
 
+def vanished() -> tuple[Bench, str]:
+    """The only record of a side is deleted while its create on the other side is in doubt: the bench, and the approval."""
+    bench = Bench(right_options={"capabilities": replace(BY_KEY_ONLY, late_arrival=300.0)})
+    only = bench.left.insert(email="ada@example.com", name="Ada")
+
+    def die(call: object) -> None:
+        raise Death
+
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.BEFORE, die)
+    with pytest.raises(Death):
+        bench.run()
+    bench.left.remove(only)
+    refused = bench.run()
+    assert [trip.guard for trip in refused.refused] == ["emptied"]
+    return bench, refused.approval
+
+
+def test_what_vanished_while_its_create_was_in_doubt_is_gone_at_the_first_word_of_a_person_after_that() -> None:
+    """The run that ends the doubt is refused; the approved one has to read the side whole again, for nothing else tells."""
+    bench, approval = vanished()
+    assert bench.run(approve=approval).exit is Exit.PARTIAL
+    assert list(bench.waiting(Side.LEFT).values()) == ["unread"]
+    bench.clock.time += 600
+    refused = bench.run()
+    assert refused.exit is Exit.REFUSED
+    assert bench.run(approve=refused.approval).exit is Exit.DONE
+    assert not bench.waiting(Side.LEFT)
+    bench.assert_quiet()
+
+
+def test_what_vanished_is_gone_in_the_very_run_that_ends_the_doubt_about_its_create() -> None:
+    """It is read once more, and denied once more: what a complete listing had told of it before stands."""
+    bench, approval = vanished()
+    bench.clock.time += 600
+    assert bench.run(approve=approval).exit is Exit.DONE
+    assert not bench.waiting(Side.LEFT)
+    bench.assert_quiet()
+
+
 @pytest.mark.parametrize(("is_first", "trips"), [(True, False), (False, True)])
 def test_a_first_sync_that_was_interrupted_goes_on_unasked(is_first: bool, trips: bool) -> None:
     tally = Tally(links=1000, known=dict.fromkeys(Side, 1000), read=dict.fromkeys(Side, 6000), creates=5000, is_first=is_first)
