@@ -17,12 +17,14 @@ class Ground:
     """
     What decisions stand on besides the two records: how references resolve, what each side can do, how clocks compare.
 
-    `choices` are what people chose for this link, by field (None: the whole record). `asked`: whether to delete the partner of a
-    gone record has been asked, and waits for an answer.
+    `follow` tells for which link the record that had an id was made anew, if it was. `choices` are what people chose for this
+    link, by field (None: the whole record). `asked`: whether to delete the partner of a gone record has been asked, and waits for
+    an answer.
     """
 
     resolve: Resolve
     locate: Locate
+    follow: Resolve
     capabilities: Mapping[Side, Capabilities]
     clock_slack: float | None = None
     choices: Mapping[str | None, Choice] = field(default_factory=dict)

@@ -8,7 +8,7 @@ edited. Values are compared in canonical form; what travels is the text as it wa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import InvalidOperation
 from enum import Enum
@@ -16,7 +16,8 @@ from enum import Enum
 from syncengine.connector import ABSENT, Fields, Native
 from syncengine.core.mapping import FieldRule, Locate, Resolve, Unmappable, Unresolved
 from syncengine.core.model import Policy, Side
-from syncengine.core.values import Reference, Shortfall, Value, is_lossy_image, shortfall
+from syncengine.core.references import heirs, is_unresolved, outdated
+from syncengine.core.values import Shortfall, Value, is_lossy_image, shortfall
 
 
 # Never changed once made, but not frozen: there are several for every record, and a frozen one costs six times as much to make.
@@ -171,14 +172,16 @@ def merge_field(
     *,
     resolve: Resolve,
     locate: Locate,
+    follow: Resolve,
     choice: Choice | None = None,
     clock_slack: float | None = None,
 ) -> FieldResult:
     """
     Merge one field of two records that both exist.
 
-    `clock_slack` is the number of seconds within which two modification times cannot be told apart (coarser resolution of
-    both clocks, or the tolerance, whichever is more); None: the clocks say nothing.
+    `follow` tells for which link the record that had an id was made anew, if it was. `clock_slack` is the number of seconds
+    within which two modification times cannot be told apart (coarser resolution of both clocks, or the tolerance, whichever is
+    more); None: the clocks say nothing.
     """
     halves = {Side.LEFT: left, Side.RIGHT: right}
     looks = {side: _look(rule, side, half, resolve) for side, half in halves.items()}
@@ -186,9 +189,16 @@ def merge_field(
     quiet = tuple(side for side in Side if looks[side].moved)
     short = tuple((side, lack) for side in quiet if (lack := looks[side].short) is not None)
     has_base = one.has_base and two.has_base
-    outdated = _outdated(looks) if rule.references is not None and has_base else None
-    if has_base and not one.changed and not two.changed and outdated is None:
-        return FieldResult(rule=rule, verdict=Verdict.SAME, quiet=quiet, short=short)
+    is_calm = has_base and not one.changed and not two.changed
+    values = {Side.LEFT: one.value, Side.RIGHT: two.value} if rule.references is not None and has_base else {}
+    behind = outdated(values) if values else None
+    if is_calm and behind is None:
+        anew = heirs(rule, values, follow) if values else None
+        if anew is None:
+            return FieldResult(rule=rule, verdict=Verdict.SAME, quiet=quiet, short=short)
+        fixed = [side for side in Side if not rule.writable(side)]
+        followed = _write_both(rule, looks, anew, locate, "the records that it points to were made anew", there=fixed)
+        return replace(followed, losers=(), quiet=quiet, short=short)
     for side in Side:
         if looks[side].blocked:
             return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{side.value}: {looks[side].blocked}")
@@ -201,7 +211,7 @@ def merge_field(
             why = f"{target.value} is not written in this field"
             return FieldResult(rule=rule, verdict=Verdict.KEPT, quiet=quiet, short=short, why=why)
         value = looks[source].value
-        if _unresolved(value):
+        if is_unresolved(value):
             return FieldResult(
                 rule=rule, verdict=Verdict.PENDING, why=f"the {rule.references} record it points to has no link yet"
             )
@@ -218,8 +228,8 @@ def merge_field(
             rule=rule, verdict=Verdict.TRAVELS, writes={target: native}, losers=losers, quiet=quiet, short=short, why=why
         )
 
-    if outdated is not None and not one.changed and not two.changed:
-        return travel(outdated.other, f"the record that the {outdated.value} points to was made anew")
+    if behind is not None and is_calm:
+        return travel(behind.other, f"the record that the {behind.value} points to was made anew")
     if has_base and one.changed != two.changed:
         source = Side.LEFT if one.changed else Side.RIGHT
         if rule.writable(source.other):
@@ -279,7 +289,7 @@ def _settle(
                 except Unmappable as problem:
                     return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"the value that was typed: {problem}")
                 there = tuple(side for side, shown in shows.items() if shown != nows[side])
-                return _write_both(rule, looks, typed, locate, "typed by a person", there=there)
+                return _write_both(rule, looks, dict.fromkeys(Side, typed), locate, "typed by a person", there=there)
     writable = [side for side in Side if rule.writable(side)]
     if not writable:
         return FieldResult(rule=rule, verdict=Verdict.KEPT, why="neither side is written in this field")
@@ -294,7 +304,8 @@ def _settle(
             source = Side.RIGHT if rule.blank(looks[Side.LEFT].value) else Side.LEFT
             return travel(source, "filled from the other side", contested=True)
         case Policy.UNION:
-            return _write_both(rule, looks, _union(rule, halves, looks, resolve), locate, "both sides' members")
+            union = dict.fromkeys(Side, _union(rule, halves, looks, resolve))
+            return _write_both(rule, looks, union, locate, "both sides' members")
         case Policy.NEWER:
             newer = _newer(halves, clock_slack)
             if newer is not None:
@@ -317,17 +328,23 @@ def _is_typed(rule: FieldRule, choice: Choice, look: _Look, resolve: Resolve) ->
 
 
 def _write_both(
-    rule: FieldRule, looks: Mapping[Side, _Look], value: Value, locate: Locate, why: str, *, there: Sequence[Side] = ()
+    rule: FieldRule,
+    looks: Mapping[Side, _Look],
+    values: Mapping[Side, Value],
+    locate: Locate,
+    why: str,
+    *,
+    there: Sequence[Side] = (),
 ) -> FieldResult:
-    """Both sides get the value, but for those where it is `there` already, as its system stored it."""
+    """Both sides get their value, but for those where it is `there` already, as its system stored it."""
     writes: dict[Side, Native] = {}
     for side in Side:
-        if side in there or rule.same(looks[side].value, value):
+        if side in there or rule.same(looks[side].value, values[side]):
             continue
         if not rule.writable(side):
             return FieldResult(rule=rule, verdict=Verdict.KEPT, why=f"{side.value} is not written in this field")
         try:
-            writes[side] = rule.to_native(side, value, locate)
+            writes[side] = rule.to_native(side, values[side], locate)
         except Unresolved:
             return FieldResult(rule=rule, verdict=Verdict.PENDING, why=_UNLINKED.format(rule.references))
         except Unmappable as problem:
@@ -356,17 +373,3 @@ def _newer(halves: Mapping[Side, Half], clock_slack: float | None) -> Side | Non
     if abs(lead) <= clock_slack:
         return None
     return Side.LEFT if lead > 0 else Side.RIGHT
-
-
-def _outdated(looks: Mapping[Side, _Look]) -> Side | None:
-    """The side whose reference, once the other's equal, names a record that lost its link: another one took its place there."""
-    lost = [side for side in Side if _unresolved(looks[side].value)]
-    if len(lost) != 1 or not looks[lost[0].other].value:
-        return None
-    return lost[0]
-
-
-def _unresolved(value: Value) -> bool:
-    if isinstance(value, Reference):
-        return value.link is None
-    return isinstance(value, tuple) and any(isinstance(member, Reference) and member.link is None for member in value)

@@ -59,6 +59,7 @@ def _merge(
             halves[Side.RIGHT],
             resolve=ground.resolve,
             locate=ground.locate,
+            follow=ground.follow,
             choice=ground.choices.get(field_rule.name),
             clock_slack=ground.clock_slack,
         )

@@ -126,6 +126,7 @@ class Resolver:
         self._numbers: dict[str, int | None] = {}
         self._links: dict[tuple[str, Side, str], int] = {}
         self._ids: dict[tuple[str, Side, int], str] = {}
+        self._replaced: dict[str, Mapping[Side, Mapping[str, int]]] = {}
 
     def resolve(self, pair: str, side: Side, id_: str) -> int | None:
         """The link of a record, None while it has none. Only hits are remembered: links come up during the run."""
@@ -153,6 +154,20 @@ class Resolver:
             self._ids[key] = id_
         return id_
 
+    def follow(self, pair: str, side: Side, id_: str) -> int | None:
+        """
+        The link for which the record that had this id was made anew, where that link lives; None where it was not.
+
+        It takes a look at the whole journal, once, so that it is asked only where nothing else tells who is meant.
+        """
+        number = self._pair(pair)
+        if number is None:
+            return None
+        if pair not in self._replaced:
+            self._replaced[pair], _ = self._store.journal.replaced(number, after=0)
+        link = self._replaced[pair][self._sides[pair][side]].get(id_)
+        return link if link is not None and self.locate(pair, side, link) is not None else None
+
     def side_of(self, pair: str, side: Side) -> Side:
         """Which side of a referenced pair a side of this pair is."""
         return self._sides[pair][side]
@@ -167,6 +182,7 @@ class Resolver:
         """Drop what was remembered: links were ended."""
         self._links.clear()
         self._ids.clear()
+        self._replaced.clear()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -40,6 +40,7 @@ class Decider:
         self._ground = Ground(
             resolve=context.resolver.resolve,
             locate=context.resolver.locate,
+            follow=context.resolver.follow,
             capabilities={side: context.remotes[side].capabilities for side in Side},
             clock_slack=slack,
             creates={side: create_fields(context.rule, side) for side in Side},

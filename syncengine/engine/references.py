@@ -2,12 +2,14 @@
 References to records that were made anew: their partners' fields still name the record that is gone, and nobody edits them.
 
 A deleted record whose partner was edited comes back under a new id. The journal tells which ids were replaced so; whoever points
-to one of them is read again and decided about, though neither of its records has changed.
+to one of them is read again and decided about, though neither of its records has changed. Then the reference of the other side
+tells who is meant, or the journal where the record that that one names was made anew as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from syncengine.core.decision import LinkState
 from syncengine.core.model import Side
@@ -27,12 +29,12 @@ def stage_outdated(context: Context) -> None:
         note = f"references of {context.rule.name} to {name}"
         replaced, upto = context.store.journal.replaced(pair.number, after=int(context.store.runs.note(note) or 0))
         context.notes_to_set[note] = str(upto)
-        gone = {side: replaced[context.resolver.side_of(name, side)] for side in Side}
+        gone = {side: replaced[context.resolver.side_of(name, side)].keys() for side in Side}
         if any(gone.values()):
             _stage_those_who_name(context, name, gone)
 
 
-def _stage_those_who_name(context: Context, referenced: str, gone: Mapping[Side, set[str]]) -> None:
+def _stage_those_who_name(context: Context, referenced: str, gone: Mapping[Side, AbstractSet[str]]) -> None:
     store, pair = context.store, context.pair.number
     rules = [rule for rule in context.rule.fields if rule.references == referenced]
     after = 0

@@ -170,22 +170,23 @@ class Journal:
         sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND pair=? LIMIT 1"
         return bool(self._db.value(sql, (pair,)))
 
-    def replaced(self, pair: int, *, after: int) -> tuple[dict[Side, set[str]], int]:
+    def replaced(self, pair: int, *, after: int) -> tuple[dict[Side, dict[str, int]], int]:
         """
-        The ids whose record was made anew under another one, by intents above the number `after`; and up to which number all of
-        them are known: what is still in doubt may turn out to be one more.
+        The ids whose record was made anew under another one, each with the link that it was made for, by intents above the number
+        `after`; and up to which number all of them are known: what is still in doubt may turn out to be one more.
         """
-        found: dict[Side, set[str]] = {Side.LEFT: set(), Side.RIGHT: set()}
+        found: dict[Side, dict[str, int]] = {Side.LEFT: {}, Side.RIGHT: {}}
         newest, doubtful = self._db.execute(
             "SELECT coalesce(max(id), 0), min(CASE WHEN state IN ('sent','unknown','parked') THEN id END) FROM intent WHERE id>?",
             (after,),
         ).fetchone()
         upto = max(after, newest if doubtful is None else doubtful - 1)
-        for side, record in self._db.execute(
-            "SELECT side, record FROM intent WHERE id>? AND pair=? AND op='create' AND state='done' AND record IS NOT NULL",
+        for side, record, link in self._db.execute(
+            "SELECT side, record, link FROM intent WHERE id>? AND pair=? AND op='create' AND state='done' AND record IS NOT NULL "
+            "ORDER BY id",
             (after, pair),
         ):
-            found[Side(side)].add(str(unpack(record)))
+            found[Side(side)][str(unpack(record))] = link
         return found, upto
 
     def doubtful_keys(self, pairs: Sequence[str], side: Side) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +41,7 @@ def merged(
     *,
     resolve: Any = unlinked,
     locate: Any = nowhere,
+    follow: Any = unlinked,
     choice: Choice | None = None,
     clock_slack: float | None = None,
     left_options: dict[str, Any] | None = None,
@@ -52,6 +54,7 @@ def merged(
         half(R, *right, **(right_options or {})),
         resolve=resolve,
         locate=locate,
+        follow=follow,
         choice=choice,
         clock_slack=clock_slack,
     )
@@ -263,6 +266,35 @@ def test_references_to_several_records_wait_for_the_last_of_them_and_unions_too(
     assert union.verdict is Verdict.PENDING
 
 
+def made_anew(pair: str, side: Side, id_: str) -> int | None:
+    """Left 8 and right 18 were made anew as left 10 and right 20; left 9, for another link, as one that is being made anew again."""
+    return {(L, "8"): 1, (R, "18"): 1, (L, "9"): 2}.get((side, id_))
+
+
+@pytest.mark.parametrize(("left", "right", "direction", "writes"), [
+    ("8", "18", None, {L: "10", R: "20"}),
+    ("8", "18", Direction.LEFT_TO_RIGHT, {R: "20"}),
+    ("8", "20", None, {L: "10"}),
+    ("8", "19", None, {}),
+    ("9", "18", None, {}),
+])  # fmt: skip
+def test_a_reference_follows_what_was_made_anew_on_both_sides(
+    left: str, right: str, direction: Direction | None, writes: Mapping[Side, str]
+) -> None:
+    """Neither side's reference tells who is meant any more; what both were made anew for does, where it is the same."""
+    rule = rule_of(kind(FieldType.REFERENCE), kind(FieldType.REFERENCE), references="companies", direction=direction)
+    result = merged(rule, (left, left), (right, right), resolve=linked, locate=located, follow=made_anew)
+    assert (dict(result.writes), result.losers) == (writes, ())
+    assert result.verdict is (Verdict.TRAVELS if writes else Verdict.SAME)
+
+
+def test_every_member_follows_what_was_made_anew() -> None:
+    many = kind(FieldType.REFERENCE, many=True)
+    rule = rule_of(many, many, references="companies")
+    result = merged(rule, (["8"], ["8"]), (["18"], ["18"]), resolve=linked, locate=located, follow=made_anew)
+    assert result.writes == {L: ["10"], R: ["20"]}
+
+
 def test_a_member_that_the_other_side_cannot_say_blocks_a_union() -> None:
     from syncengine.connector import Choice as Offered
 
@@ -336,7 +368,7 @@ def cases(draw: st.DrawFn) -> tuple[Policy, Direction | None, Half, Half]:
 
 
 def result_of(policy: Policy, direction: Direction | None, left: Half, right: Half) -> FieldResult:
-    return merge_field(RULES[policy, direction], left, right, resolve=unlinked, locate=nowhere, clock_slack=2.0)
+    return merge_field(RULES[policy, direction], left, right, resolve=unlinked, locate=nowhere, follow=unlinked, clock_slack=2.0)
 
 
 def after(result: FieldResult, halves: dict[Side, Half]) -> dict[Side, Half]:
@@ -414,6 +446,7 @@ def test_m5_a_conflict_is_two_changes_that_do_not_agree(case: tuple[Policy, Dire
             *[replace(each, id=None) if one is side else half(one, "same", "same") for one in Side],
             resolve=unlinked,
             locate=nowhere,
+            follow=unlinked,
         )
         changed[side] = known and alone.verdict is not Verdict.SAME
         values[side] = rule.canonical(side, now, unlinked)

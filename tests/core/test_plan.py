@@ -40,6 +40,7 @@ def ground_of(rule: PairRule, *, left_can: Capabilities = ALL_ABLE, right_can: C
     values: dict[str, Any] = {
         "resolve": unlinked,
         "locate": nowhere,
+        "follow": unlinked,
         "capabilities": {L: left_can, R: right_can},
         "creates": {side: create_fields(rule, side) for side in Side},
     }

@@ -260,6 +260,31 @@ def test_who_points_to_a_record_of_its_own_pair_that_was_made_anew_points_to_the
     workers.assert_quiet()
 
 
+def test_who_points_to_a_record_that_was_made_anew_on_both_sides_in_turn_points_to_the_new_ones() -> None:
+    """Its company comes back on the right, and then on the left, before anybody looks at the worker: neither id means anything."""
+    companies, workers = benches(deletes=Deletes.PROPAGATE, restores=False)
+    acme = companies.left.insert(title="Acme")
+    ada = workers.left.insert(email="ada@example.com", name="Ada", company=acme)
+    companies.sync()
+    workers.sync()
+    companies.right.remove(str(companies.other(Side.LEFT, acme)))
+    companies.left.edit(acme, title="Acme Ltd")
+    companies.settle()
+    there = str(companies.other(Side.LEFT, acme))
+    companies.left.remove(acme)
+    companies.right.edit(there, title="Acme Inc")
+    companies.settle()
+    here = str(companies.other(Side.RIGHT, there))
+    assert here != acme
+    before = workers.writes()
+    workers.sync()
+    assert workers.left[ada]["company"] == here
+    assert workers.right[str(workers.other(Side.LEFT, ada))]["company"] == there
+    assert workers.writes() == {side: count + 1 for side, count in before.items()}
+    for bench in (companies, workers):
+        bench.assert_quiet()
+
+
 def test_a_record_waits_while_the_targets_filter_looks_at_a_reference_that_does_not_resolve_yet() -> None:
     """Nobody can tell yet whether it belongs there: it is not let alone for good."""
     filters = {Side.RIGHT: (Condition(field="company", test=Test.BLANK, value=False),)}
