@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.engine import decide
+from syncengine.engine import linked
 from syncengine.testing.simulate.history import simulate
 from syncengine.testing.simulate.mutant import Mutant
 from syncengine.testing.simulate.mutants import MUTANTS
@@ -19,14 +19,14 @@ QUICK = {
     "no_recovery", "no_intent", "no_attic", "single_base", "adopt_current", "early_cursor", "first_hit", "blind_retry",
     "settled_too_soon", "sent_instead", "same_key", "no_pre_image", "held_forgotten", "gone_forgotten", "adopt_in_doubt",
     "no_budget", "kept_twice", "half_effect", "image_as_shown", "never_park", "delete_wins",
-    "doubt_is_failure", "doubt_is_success", "no_noise", "all_noise", "health_forgotten",
+    "doubt_is_failure", "doubt_is_success", "no_noise", "all_noise",
 }  # fmt: skip
 """Those that few seeds notice; `python -m syncengine.testing.simulate --mutants --runs 3000` hunts them all."""
 
 ORDER_KEPT = Mutant(
     name="order_kept",
     rule="an order to delete lapses when the id that was gone is seen again",
-    patches=lambda: [(decide, "_asked_anew", lambda ground: ground)],
+    patches=lambda: [(linked, "_asked_anew", lambda ground: ground)],
 )
 """No seed of tens of thousands notices this one."""
 
@@ -35,6 +35,7 @@ RARE = {
     "a-record-that-appeared-while-a-create-was-in-doubt-may-be-ours": next(
         each for each in MUTANTS if each.name == "ours_unseen"
     ),
+    "a-side-of-which-nothing-can-be-found-is-read-whole": next(each for each in MUTANTS if each.name == "health_forgotten"),
 }
 """Those that hardly any seed notices, by the kept history that does."""
 
