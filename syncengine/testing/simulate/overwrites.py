@@ -83,8 +83,9 @@ class Overwrites(Judge):
                 self._excuse("partner came back between the look and the delete", None)
             elif (self.late_from.lied if self.late_from is not None else self.lied)[side.other]:
                 self._excuse("partner was denied by its system", None)
-            elif self.has_hidden[side.other] and self._has_another_key(side, before, partner):
-                # Where nothing is archived nothing comes back: whoever has the id with another key is taken for somebody new.
+            elif self.has_hidden[side.other] and self._has_another_key(side, before, partner) and not self.bounds.was_chosen(sent):
+                # Where nothing is archived nothing comes back: whoever has the id with another key is taken for somebody new. A
+                # person is asked again, for the order was given about somebody else.
                 self._excuse("partner was denied by its system, and came back with another key where nothing is archived", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
