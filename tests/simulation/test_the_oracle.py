@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.engine import linked
 from syncengine.testing.simulate.history import simulate
 from syncengine.testing.simulate.mutant import Mutant
 from syncengine.testing.simulate.mutants import MUTANTS
@@ -23,15 +22,7 @@ QUICK = {
 }  # fmt: skip
 """Those that few seeds notice; `python -m syncengine.testing.simulate --mutants --runs 3000` hunts them all."""
 
-ORDER_KEPT = Mutant(
-    name="order_kept",
-    rule="an order to delete lapses when the id that was gone is seen again",
-    patches=lambda: [(linked, "_asked_anew", lambda ground: ground)],
-)
-"""No seed of tens of thousands notices this one."""
-
 RARE = {
-    "an-order-to-delete-lapses-when-the-id-is-seen-again": ORDER_KEPT,
     "a-record-that-appeared-while-a-create-was-in-doubt-may-be-ours": next(
         each for each in MUTANTS if each.name == "ours_unseen"
     ),

@@ -83,9 +83,8 @@ class Overwrites(Judge):
                 self._excuse("partner came back between the look and the delete", None)
             elif (self.late_from.lied if self.late_from is not None else self.lied)[side.other]:
                 self._excuse("partner was denied by its system", None)
-            elif self.has_hidden[side.other] and self._has_another_key(side, before, partner) and not self.bounds.was_chosen(sent):
-                # Where nothing is archived nothing comes back: whoever has the id with another key is taken for somebody new. A
-                # person is asked again, for the order was given about somebody else.
+            elif self._has_another_key(side, before, partner) and not self.bounds.was_chosen(sent):
+                # A person is asked again, for an order was given about somebody else.
                 self._excuse("partner was denied by its system, and came back with another key where nothing is archived", None)
             else:
                 raise Violation("I8", f"{before.id} on the {side.value} was deleted although its partner {partner} lives")
@@ -101,10 +100,14 @@ class Overwrites(Judge):
             self._can_be_put_back(side, sent, before, shape, raced=raced)
 
     def _has_another_key(self, side: Side, row: Row, partner: str) -> bool:
-        """Whether the partner of a record is in a system without an archive, and has another key by now."""
+        """
+        Whether the partner of a record was denied by a system without an archive, and has another key by now: where nothing is
+        archived nothing comes back, so that whoever has the id then is taken for somebody new.
+        """
         email, far = self._setup.email, self.far[side.other].live[partner]
         one, other = (atoms(email, fields[email.native(each)]) for each, fields in ((side, row.fields), (side.other, far.fields)))
-        return not self._setup.capabilities(side.other).archives and NOTHING not in (one, other) and one != other
+        is_final = self.has_hidden[side.other] and not self._setup.capabilities(side.other).archives
+        return is_final and NOTHING not in (one, other) and one != other
 
     def _can_be_put_back(self, side: Side, sent: Sent, before: Row, shape: Shape, *, raced: bool) -> None:
         """Whether the journal holds to the letter what a write replaces or takes away."""
