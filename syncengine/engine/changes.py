@@ -18,6 +18,8 @@ from syncengine.connector import (
     Update,
 )
 from syncengine.core.decision import Op, Write
+from syncengine.core.filters import fields_of
+from syncengine.core.merge import Half
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.remote import Remote
@@ -31,7 +33,7 @@ def change_of(context: Context, side: Side, work: Work) -> Change:
     half = work.decision.half(side)
     expected = None
     if capabilities.conditional_writes and write.op is not Op.CREATE:
-        before = {**work.whole, **write.before} if half.version is None else {}
+        before = {**_in_scope(context, side, half), **work.whole, **write.before} if half.version is None else {}
         expected = Expected(version=half.version, fields=before)
     match write.op:
         case Op.CREATE:
@@ -57,6 +59,12 @@ def change_of(context: Context, side: Side, work: Work) -> Change:
             elif capabilities.set_deltas:
                 fields = _as_deltas(context, side, write)
             return Update(key=work.key, id=write.id, fields=fields, expected=expected)
+
+
+def _in_scope(context: Context, side: Side, half: Half) -> Fields:
+    """What the filter of a side let pass, as far as it is known: a record that has left it since is not to be written to."""
+    now = half.now or {}
+    return {name: now[name] for name in fields_of(context.rule.spec.filters.get(side, ())) if name in now}
 
 
 def _as_deltas(context: Context, side: Side, write: Write) -> Fields:

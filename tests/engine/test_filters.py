@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,15 +11,16 @@ from syncengine.connector import Field
 from syncengine.core.decision import LinkState
 from syncengine.core.model import Condition, Deletes, FieldSpec, Side, Test
 from syncengine.engine.report import Exit
-from tests.support.engine import PEOPLE, Bench, people_spec, same_fields
+from syncengine.testing.memory import CallKind, Manners, Moment
+from tests.support.engine import PEOPLE, Bench, able, once, people_spec, same_fields
 
 COUNTRY = (*PEOPLE, Field(name="country"))
 GERMANS = {Side.LEFT: (Condition(field="country", test=Test.IS, value="DE"),)}
 
 
-def germans(**changes: object) -> tuple[Bench, dict[str, str]]:
+def germans(*, left: dict[str, Any] | None = None, **changes: object) -> tuple[Bench, dict[str, str]]:
     """Three Germans and a French woman; the filter column is not mapped."""
-    bench = Bench(people_spec(filters=GERMANS, **changes), fields=COUNTRY)
+    bench = Bench(people_spec(filters=GERMANS, **changes), fields=COUNTRY, left_options=left or {})
     ids = {
         name: bench.left.insert(email=f"{name}@example.com", name=name.title(), country=country)
         for name, country in {"ada": "DE", "bob": "DE", "cyd": "DE", "eve": "FR"}.items()
@@ -42,6 +44,19 @@ def test_leaving_the_filter_suspends_the_link_and_deletes_nothing(deletes: Delet
     assert bench.sync().written == {"right.update": 1}
     assert bench.right[right]["name"] == "Away"
     assert bench.other(Side.LEFT, ids["ada"]) == right
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("versions", [True, False])
+def test_a_record_that_leaves_the_filter_right_before_a_conditional_write_is_not_written_to(versions: bool) -> None:
+    """Where no version tells, the condition names what the filter looks at as well, and not only what is to be replaced."""
+    bench, ids = germans(left=able(manners=Manners(versions=versions)))
+    bench.right.edit(str(bench.other(Side.LEFT, ids["ada"])), name="Countess")
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, lambda _: bench.left.edit(ids["ada"], country="FR"))
+    assert bench.run().pending == {"deferred": 2}
+    bench.settle()
+    assert bench.left[ids["ada"]]["name"] == "Ada"
+    assert bench.link_states().count(LinkState.SUSPENDED) == 1
     bench.assert_quiet()
 
 
