@@ -314,7 +314,8 @@ class Recovery:
         # A search compares exactly, and may miss the spelling that its system stored.
         known |= {id_: row.key for id_, row in self._newcomers(intent).items() if id_ not in known}
         found = {id_ for id_, key in known.items() if key is not None and key == intent.match_key}
-        return sorted(found | {returned for returned in (self._returned(intent),) if returned is not None})
+        returned = self._returned(intent)
+        return sorted(found if returned is None else {*found, returned})
 
     def _newcomers(self, intent: Intent) -> dict[str, Staged]:
         """The records without a link that appeared since a create was sent, and before it was parked."""
