@@ -111,15 +111,7 @@ class Unlinked:
             why = f"its partner on the {row.side.other.value} is about to get its old partner back"
             return self._both_wait(alone, row, found, why)
         halves = {row.side: half, row.side.other: self._context.half(found)}
-        decision = decide_link(
-            self._context.rule,
-            self._ground,
-            link=None,
-            state=LinkState.LIVE,
-            left=halves[Side.LEFT],
-            right=halves[Side.RIGHT],
-            presence=dict.fromkeys(Side, Presence.PRESENT),
-        )
+        decision = self._first_contact(halves)
         if (found.side, found.id) in self._linked.survived:
             # The partner survived a dead link, which counted it already.
             decision = replace(decision, buckets={row.side: decision.buckets[row.side]})
@@ -211,6 +203,10 @@ class Unlinked:
             return None
         self._met.add((partner.side, partner.id))
         halves = {row.side: half, partner.side: self._context.half(partner)}
+        return self._first_contact(halves)
+
+    def _first_contact(self, halves: Mapping[Side, Half]) -> Decision:
+        """Two records without a link, of which each is the other's counterpart."""
         return decide_link(
             self._context.rule,
             self._ground,
