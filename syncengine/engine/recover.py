@@ -219,15 +219,21 @@ class Recovery:
 
     def _returned(self, intent: Intent) -> str | None:
         """
-        The record in whose place a create was to make another one, where it is back and nothing speaks against it: with the same
-        key, without any, or with something of what was sent. Beside it the create is not sent again: had the first send never
-        arrived, the second would double the record.
+        The record in whose place a create was to make another one, where it is back and nothing speaks against it: with the key
+        that was sent, with that of its last agreement with its partner, without any, or with something of what was sent. Beside
+        it the create is not sent again: had the first send never arrived, the second would double the record.
         """
         former = self._newcomers(intent).get(intent.record) if intent.record is not None else None
         if former is None:
             return None
-        is_it = former.key in (None, intent.match_key) or resembles(self._context, intent, former.fields or {})
-        return former.id if is_it else None
+        is_it = former.key in (None, intent.match_key, self._agreed_key(intent))
+        return former.id if is_it or resembles(self._context, intent, former.fields or {}) else None
+
+    def _agreed_key(self, intent: Intent) -> str | None:
+        """The key of both records of a link when they last agreed, before one of them was to be made anew."""
+        link = self._store.links.load([intent.link]).get(intent.link) if intent.link is not None else None
+        partner = intent.side.other
+        return match_key(self._context, partner, link.side(partner).shadow) if link is not None else None
 
     def _proposed(self, intent: Intent) -> str | None:
         return proposed_id(self._context.remotes[intent.side], intent.idempotency_key, intent.payload)
@@ -266,9 +272,10 @@ class Recovery:
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
         if self._store.staging.has_unread(self._pair, intent.side, newer_than=intent.newest):
             return  # one that appeared since it was sent, and may be it, could not be read just now
-        if others or (free and (len(found) > 1 or self._is_claimed(intent, free[0]))):
+        is_back = free == [self._returned(intent)]
+        if others or (free and not is_back and (len(found) > 1 or self._is_claimed(intent, free[0]))):
             self._ends.park(intent, [*others, *free])
-        elif free and len(found) == 1:
+        elif free:
             self._ends.adopt(intent, free[0])
         elif found:
             self._ends.close(intent, "its key belongs to a record that is linked already; decided again", holders=found)
