@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 
@@ -40,6 +41,13 @@ def test_a_hostile_sample_has_chains_of_pairs_and_every_sort_of_change_to_a_conf
     assert all(tally.counts[f"world: {what}"] > 10 for what in WORLDS)
     assert all(tally.counts[f"config changed: {kind}"] > 0 for kind in KINDS)
     assert tally.counts["I17"] > 10
+
+
+def test_the_table_tells_how_many_runs_of_the_engine_the_histories_had() -> None:
+    """Each ends with two quiet runs at least, and hardly any history comes to that without another one before."""
+    tally = run_seeds(World.STANDARD, range(10))
+    (passes,) = re.findall(r"^10 histories, \d+ per second of CPU; (\d+) runs of the engine, \d+ per second$", table(tally)[0])
+    assert int(passes) == sum(simulate(seed, World.STANDARD).counts["runs of the engine"] for seed in range(10)) > 30
 
 
 def test_a_benign_tape_has_one_pair_and_one_config() -> None:

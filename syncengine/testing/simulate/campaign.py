@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from syncengine.heap import spare_the_collector
-from syncengine.testing.simulate.history import simulate
+from syncengine.testing.simulate.history import ENGINE_RUNS, simulate
 from syncengine.testing.simulate.setup import Fault, World
 
 _CHUNK = 50
@@ -131,9 +131,10 @@ _GROUPS = (
 
 def table(tally: Tally) -> list[str]:
     """The tally in words and numbers."""
-    rate = tally.runs / tally.seconds if tally.seconds else 0.0
-    lines = [f"{tally.runs} histories, {rate:.0f} per second of CPU"]
     left = dict(tally.counts)
+    passes = left.pop(ENGINE_RUNS, 0)
+    rates = [count / tally.seconds if tally.seconds else 0.0 for count in (tally.runs, passes)]
+    lines = [f"{tally.runs} histories, {rates[0]:.0f} per second of CPU; {passes} {ENGINE_RUNS}, {rates[1]:.0f} per second"]
     lines += ["", "invariants, and how often each was checked:"]
     lines += [f"  {left.pop(name, 0):>10}  {name}: {what}" for name, what in INVARIANTS.items()]
     # A fault that never struck proves nothing, and so its line stays.

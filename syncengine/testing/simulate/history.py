@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
@@ -34,6 +34,8 @@ from syncengine.testing.simulate.tape import Slot, Tape
 from syncengine.testing.simulate.world import Blow, Lie, World
 
 HEALING_ROUNDS = 10
+ENGINE_RUNS: Final = "runs of the engine"
+"""What a history counts its runs under: passes over one pair, those that were refused or broke off included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class History:
         self.world.rival = self._rival
 
     def close(self) -> None:
+        self.counts[ENGINE_RUNS] += self._last_run()
         give_back(self.connection)
 
     def _start(self) -> SimApp:
