@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -242,25 +244,29 @@ def test_a_bug_in_a_connector_fails_the_run_and_spoils_nothing(kind: CallKind) -
     bench.assert_quiet()
 
 
+@contextmanager
+def asked_to_stop(bench: Bench, *, after: int) -> Iterator[None]:
+    """Runs in here are asked to stop once so many writes were made on the right."""
+    ports, stopping = bench.ports, False
+
+    def stop(call: Call) -> None:
+        nonlocal stopping
+        stopping = True
+
+    bench.ports = replace(ports, stop=lambda: stopping)
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, stop, nth=after)
+    yield
+    bench.ports = ports
+
+
 def test_stopping_in_the_middle_ends_cleanly_and_the_next_run_goes_on() -> None:
     bench = Bench(right_options=able(max_batch=1, max_concurrency=1))
     for name in NAMES:
         bench.left.insert(email=f"{name}@example.com", name=name)
-    stopping = False
-
-    def stop() -> bool:
-        return stopping
-
-    def after(call: Call) -> None:
-        nonlocal stopping
-        stopping = True
-
-    bench.ports = replace(bench.ports, stop=stop)
-    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, after, nth=3)
-    report = bench.run()
+    with asked_to_stop(bench, after=3):
+        report = bench.run()
     assert report.exit is Exit.PARTIAL
     assert "stopped on request" in " ".join(report.notes)
-    stopping = False
     bench.settle()
     assert bench.creates(Side.RIGHT) == len(bench.right) == 20
     bench.assert_quiet()
@@ -271,19 +277,8 @@ def test_edits_that_are_taken_back_after_a_run_that_ended_between_the_two_writes
     bench, left, right = filled("ada")
     bench.left.edit(left["ada"], name="Countess")
     bench.right.edit(right["ada"], phone="2")
-    stopping = False
-
-    def stop() -> bool:
-        return stopping
-
-    def after(call: Call) -> None:
-        nonlocal stopping
-        stopping = True
-
-    bench.ports = replace(bench.ports, stop=stop)
-    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, after)
-    assert bench.run().written == {"right.update": 1}
-    stopping = False
+    with asked_to_stop(bench, after=1):
+        assert bench.run().written == {"right.update": 1}
     bench.left.edit(left["ada"], name="Ada")
     bench.right.edit(right["ada"], phone="1")
     bench.settle()
