@@ -8,7 +8,6 @@ record's *current* value as a base: the base is what the intent sent, and what i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 from syncengine.connector import Answer, Create, Fields, Record, Tombstone, Written
@@ -17,15 +16,14 @@ from syncengine.core.mapping import Unmappable
 from syncengine.core.model import Side
 from syncengine.core.values import is_lossy_image
 from syncengine.core.verdict import applied_nothing, verdict
+from syncengine.engine.candidates import Candidates
 from syncengine.engine.changes import proposed_id
 from syncengine.engine.context import Context
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.ends import Ends
-from syncengine.engine.likeness import resembles
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
 from syncengine.store.journal import Intent, IntentState
-from syncengine.store.staging import Staged
 
 
 class Recovery:
@@ -39,12 +37,10 @@ class Recovery:
         self._ends = Ends(context, decided=decided)
         self._store = context.store
         self._pair = context.pair.number
-        self._creates: list[Intent] = []
-        self._awaited: dict[tuple[Side, str | None], Intent] = {}
+        self._candidates = Candidates(context, self._ends.linked)
         self._looked = context.ports.clock.now()
         self._by_id: dict[str, Answer] = {}
         self._by_key: list[tuple[str, str | None]] = []
-        self._strangers: dict[tuple[Side, int, int | None], dict[str, Staged]] = {}
         self._is_clear = False
         self._replayed: set[int] = set()
 
@@ -57,8 +53,7 @@ class Recovery:
             with self._store.commit(context.held_lease):
                 self._store.journal.presume_sent(self._pair, run=context.number, at=context.held_lease.since)
             intents = self._store.journal.unresolved(self._pair)
-        self._creates = [intent for intent in intents if intent.op is Op.CREATE]
-        self._awaited = {(each.side, each.match_key): each for each in self._creates if each.match_key is not None}
+        self._candidates.of([intent for intent in intents if intent.op is Op.CREATE])
         for side in Side:
             mine = [intent for intent in intents if intent.side is side]
             if not mine:
@@ -203,10 +198,11 @@ class Recovery:
         """One read by id for all the creates whose id we chose, and one search for all those that only their key can tell."""
         context, remote = self._context, self._context.remotes[side]
         if remote.capabilities.idempotent_creates:
-            self._replayed |= {intent.number for intent in creates if self._returned(intent) is None}
+            self._replayed |= {intent.number for intent in creates if self._candidates.returned(intent) is None}
             creates = [intent for intent in creates if intent.number not in self._replayed]
-        ids = [id_ for intent in creates if (id_ := self._proposed(intent)) is not None]
-        self._by_id = {answer.id: answer for answer in remote.get(ids)}
+        proposed = {intent.number: id_ for intent in creates if (id_ := self._proposed(intent)) is not None}
+        self._candidates.told |= self._replayed | proposed.keys()
+        self._by_id = {answer.id: answer for answer in remote.get(list(proposed.values()))}
         rule = next((rule for rule in context.rule.match if rule.references is None), None)
         due = [intent for intent in creates if self._is_due(intent, healthy=healthy) and intent.match_key is not None]
         name = rule.native(side) if rule is not None else None
@@ -216,24 +212,6 @@ class Recovery:
             values = [intent.payload[name] for intent in due if name in intent.payload]
             found = remote.find(name, values, fits=lambda record: match_key(context, side, record.fields) in wanted)
             self._by_key = [(record.id, match_key(context, side, record.fields)) for record in found]
-
-    def _returned(self, intent: Intent) -> str | None:
-        """
-        The record in whose place a create was to make another one, where it is back and nothing speaks against it: with the key
-        that was sent, with that of its last agreement with its partner, without any, or with something of what was sent. Beside
-        it the create is not sent again: had the first send never arrived, the second would double the record.
-        """
-        former = self._newcomers(intent).get(intent.record) if intent.record is not None else None
-        if former is None:
-            return None
-        is_it = former.key in (None, intent.match_key, self._agreed_key(intent))
-        return former.id if is_it or resembles(self._context, intent, former.fields or {}) else None
-
-    def _agreed_key(self, intent: Intent) -> str | None:
-        """The key of both records of a link when they last agreed, before one of them was to be made anew."""
-        link = self._store.links.load([intent.link]).get(intent.link) if intent.link is not None else None
-        partner = intent.side.other
-        return match_key(self._context, partner, link.side(partner).shadow) if link is not None else None
 
     def _proposed(self, intent: Intent) -> str | None:
         return proposed_id(self._context.remotes[intent.side], intent.idempotency_key, intent.payload)
@@ -260,7 +238,7 @@ class Recovery:
             if isinstance(answer, Record):
                 self._ends.done(intent, answer.id, stored=None)
             elif isinstance(answer, Tombstone) and healthy and self._late(intent):
-                if (returned := self._returned(intent)) is not None:
+                if (returned := self._candidates.returned(intent)) is not None:
                     self._ends.adopt(intent, returned)
                 else:
                     self._ends.close(intent, "not applied; decided again", gone=proposed)
@@ -268,12 +246,12 @@ class Recovery:
         if not self._is_due(intent, healthy=healthy):
             return
         found = self._with_key(intent)
-        others = [id_ for id_ in self._perhaps_ours(intent) if id_ not in found]
+        others = [id_ for id_ in self._candidates.perhaps_ours(intent) if id_ not in found]
         free = [id_ for id_ in found if not self._store.links.live_of(self._pair, intent.side, [id_])]
         if self._store.staging.has_unread(self._pair, intent.side, newer_than=intent.newest):
             return  # one that appeared since it was sent, and may be it, could not be read just now
-        is_back = free == [self._returned(intent)]
-        if others or (free and not is_back and (len(found) > 1 or self._is_claimed(intent, free[0]))):
+        is_back = free == [self._candidates.returned(intent)]
+        if others or (free and not is_back and (len(found) > 1 or self._candidates.is_claimed(intent, free[0]))):
             self._ends.park(intent, [*others, *free])
         elif free:
             self._ends.adopt(intent, free[0])
@@ -319,59 +297,7 @@ class Recovery:
         """
         known = dict(self._by_key)
         # A search compares exactly, and may miss the spelling that its system stored.
-        known |= {id_: row.key for id_, row in self._newcomers(intent).items() if id_ not in known}
+        known |= {id_: row.key for id_, row in self._candidates.newcomers(intent).items() if id_ not in known}
         found = {id_ for id_, key in known.items() if key is not None and key == intent.match_key}
-        returned = self._returned(intent)
+        returned = self._candidates.returned(intent)
         return sorted(found if returned is None else {*found, returned})
-
-    def _newcomers(self, intent: Intent) -> dict[str, Staged]:
-        """The records without a link that appeared since a create was sent, and before it was parked."""
-        window = (intent.side, intent.newest, intent.upto)
-        if window not in self._strangers:
-            staging = self._store.staging
-            ids = staging.strangers(self._pair, intent.side, newer_than=intent.newest, upto=intent.upto)
-            self._strangers[window] = staging.get(intent.side, ids)
-        return {id_: row for id_, row in self._strangers[window].items() if (intent.side, id_) not in self._ends.linked}
-
-    def _perhaps_ours(self, intent: Intent) -> list[str]:
-        """
-        The records that appeared since a create in doubt and may be what it made, edited by a person meanwhile: those that hold
-        anything of what was sent, and, where it had no key, those without one. Records of one batch are often alike, so that one
-        which another create in doubt explains is left to that.
-        """
-        rows = self._newcomers(intent)
-        holders = Counter(row.key for row in rows.values())
-        return [
-            id_
-            for id_, row in rows.items()
-            if (row.key == intent.match_key or holders[row.key] > 1 or not self._is_explained(row))
-            and self._may_have_made(intent, row)
-        ]
-
-    def _may_have_made(self, intent: Intent, row: Staged) -> bool:
-        return (intent.match_key is None and row.key is None) or resembles(self._context, intent, row.fields or {})
-
-    def _is_claimed(self, intent: Intent, id_: str) -> bool:
-        """
-        Whether the one record with the key of a create holds nothing else of what was sent, but something of what another create
-        in doubt sent. A person may have given it that key: linked by it, it would be lost to the other create, and made twice.
-        """
-        row = self._newcomers(intent).get(id_)
-        if row is None or self._explains(intent, row):
-            return False
-        return any(
-            other.number != intent.number and self._may_have_made(other, row) and id_ in self._newcomers(other)
-            for other in self._creates
-            if other.side is intent.side and other.number not in self._replayed and self._proposed(other) is None
-        )
-
-    def _is_explained(self, row: Staged) -> bool:
-        """Whether a create in doubt awaits a record with this key, and what else it sent does not speak against it."""
-        intent = self._awaited.get((row.side, row.key))
-        return intent is not None and self._explains(intent, row)
-
-    def _explains(self, intent: Intent, row: Staged) -> bool:
-        """Whether a record holds something of what a create sent besides its key, if it sent anything."""
-        keys = {rule.native(row.side) for rule in self._context.rule.match}
-        beside = {name for name, value in intent.payload.items() if name not in keys and value not in (None, "", [])}
-        return not beside or resembles(self._context, intent, row.fields or {}, among=beside)

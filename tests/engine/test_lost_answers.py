@@ -291,3 +291,21 @@ def test_nothing_is_made_again_while_what_a_create_in_doubt_may_have_made_cannot
     assert sorted(bench.right.records()) == [ours, another]
     assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME]
     bench.assert_quiet()
+
+
+def test_of_two_records_with_the_key_of_a_lost_create_one_may_be_what_another_lost_create_made() -> None:
+    """A person gave it that key: the first is not linked to either unasked, nor is the second made once more."""
+    bench = Bench(people_spec(), right_options=able(idempotent_creates=False, chooses_ids=False, late_arrival=3000.0))
+    bench.left.insert(email="ada@example.com")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    bench.left.insert(email="bob@example.com", name="Bob")
+    once(bench.worlds[Side.RIGHT], CallKind.WRITE, Moment.AFTER, failing(LOST))
+    bench.run()
+    (bobs,) = (id_ for id_, row in bench.right.records().items() if row["name"] == "Bob")
+    bench.right.edit(bobs, email="ada@example.com")
+    bench.clock.time += 3600
+    bench.settle()
+    assert bench.creates(Side.RIGHT) == len(bench.right) == 2
+    assert [entry.ask.kind for entry in bench.inbox()] == [AskKind.UNKNOWN_OUTCOME] * 2
+    bench.assert_quiet()

@@ -19,6 +19,7 @@ from syncengine.core.detect import Delta
 from syncengine.core.matching import Match
 from syncengine.core.model import Side
 from syncengine.engine import apply, commit, ends, read, recover, run, unlinked
+from syncengine.engine.candidates import Candidates
 from syncengine.engine.changes import change_of
 from syncengine.engine.commit import Commit
 from syncengine.engine.context import Context
@@ -328,7 +329,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="never_park", rule="where nobody can tell whether a record is ours, a human decides",
-        patches=lambda: [(Recovery, "_perhaps_ours", lambda *_: [])],
+        patches=lambda: [(Candidates, "perhaps_ours", lambda *_: [])],
     ),
     Mutant(name="delete_wins", rule="an edit survives a deletion, and a deleted edit is kept", patches=_delete_wins),
     Mutant(
