@@ -24,7 +24,9 @@ from syncengine.engine.commit import Commit
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
 from syncengine.engine.evidence import Evidence
+from syncengine.engine.read import key_of_create
 from syncengine.engine.rings import Rings
+from syncengine.engine.settle import CHANGED
 from syncengine.engine.work import Work
 from syncengine.errors import (
     AlreadyExists,
@@ -136,7 +138,7 @@ class Applier:
         self._load_links(works)
         for work in works:
             if work.decision.link is not None and work.link is None:
-                work.trouble(Wait.DEFERRED, "its link changed while the run went on", Bucket.WAITING)
+                work.trouble(Wait.DEFERRED, CHANGED, Bucket.WAITING)
         self._evidence.confirm(works)
         assert self._context.lease is not None
         with self._store.commit(self._context.lease):
@@ -177,6 +179,7 @@ class Applier:
                     work.trouble(Wait.FAILED, self._down[side], Bucket.FAILED)
                     self._settle_later(work)
                 continue
+            batch = [work for work in batch if not self._is_overtaken(work)]
             self._load_links(batch)
             ready = self._evidence.ready(side, batch)
             if ready:
@@ -184,6 +187,14 @@ class Applier:
                 self._send(side, ready)
             self._done += len(batch)
             self._context.ports.progress.update(self._context.rule.name, "write", self._done, None)
+
+    def _is_overtaken(self, work: Work) -> bool:
+        """Whether a new record has an id that this was decided about, so that it waits until the next pass."""
+        if not self.commit.vacancies.is_stale(work.decision):
+            return False
+        work.trouble(Wait.DEFERRED, CHANGED, Bucket.WAITING)
+        self._settle_later(work)
+        return True
 
     def _load_links(self, works: Sequence[Work]) -> None:
         wanted = [work for work in works if work.link is None and work.decision.link is not None]
@@ -232,12 +243,12 @@ class Applier:
 
     def _answered(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> None:
         assert self._context.lease is not None
+        taken = self._taken(works, outcomes)
         with self._store.commit(self._context.lease):
             now = self._context.ports.clock.now()
             if self._context.lease.until - now < self._half_lease():
                 self._store.leases.renew(self._context.lease, now=now, ttl=2 * self._half_lease())
             finished = []
-            taken = self._taken(works, outcomes)
             for work, outcome in zip(works, outcomes, strict=True):
                 if work.todo[0].op is Op.IDENTIFY:
                     self._identified(work, outcome)
@@ -270,16 +281,26 @@ class Applier:
         else:
             self.commit.settle([fresh])
 
-    def _taken(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> set[str]:
-        """The ids that creates were answered with and that belong to a link already; one answered twice counts as well."""
+    def _taken(self, works: Sequence[Work], outcomes: Sequence[Outcome]) -> dict[str, bool]:
+        """
+        The ids that creates were answered with and that belong to a link already, and whether the record is a new one all the
+        same; one answered twice counts as well.
+        """
         side = works[0].todo[0].side
-        created = [
-            outcome.id
+        made = [
+            (outcome.id, work)
             for work, outcome in zip(works, outcomes, strict=True)
             if work.todo[0].op is Op.CREATE and isinstance(outcome, Written)
         ]
-        twice = {id_ for id_, count in Counter(created).items() if count > 1}
-        return twice | set(self._store.links.live_of(self._context.pair.number, side, created)) if created else set()
+        if not made:
+            return {}
+        twice = {id_ for id_, count in Counter(id_ for id_, _ in made).items() if count > 1}
+        linked = self._store.links.live_of(self._context.pair.number, side, [id_ for id_, _ in made]).keys() - twice
+        keys = {id_: key_of_create(self._context, work.decision, work.todo[0]) for id_, work in made if id_ in linked}
+        new = self.commit.vacancies.new_ones(side, keys)
+        taken = {id_: id_ in new for id_ in twice | linked}
+        self.commit.vacancies.made(side, {id_: work for id_, work in made if taken.get(id_, True)})
+        return taken
 
     def _half_lease(self) -> float:
         return 2.5 * max(remote.deadline for remote in self._context.remotes.values())

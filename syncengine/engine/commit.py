@@ -7,7 +7,7 @@ said, else what was sent, and only for the fields that were written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -19,19 +19,20 @@ from syncengine.engine.context import Context
 from syncengine.engine.read import key_of_create, match_key
 from syncengine.engine.settle import Settling
 from syncengine.engine.shadows import print_of, set_fields, shortfalls, store_blanks, store_write
+from syncengine.engine.vacancies import Vacancies
 from syncengine.engine.words import lacking
 from syncengine.engine.work import Work
-from syncengine.errors import RecordError
+from syncengine.errors import NotFound, RecordError
 from syncengine.store.journal import AtticValue, Intent, IntentState
 from syncengine.store.links import Link, LinkSide
-from syncengine.store.records import Pending
 
 
 class Commit:
     """The transactions of one run."""
 
     def __init__(self, context: Context) -> None:
-        self.settling = Settling(context)
+        self.vacancies = Vacancies(context)
+        self.settling = Settling(context, self.vacancies)
         self._context = context
         self._store = context.store
         self._pair = context.pair.number
@@ -137,12 +138,17 @@ class Commit:
             ]
         )
 
-    def written(self, work: Work, outcome: Written, taken: Collection[str]) -> None:
+    def written(self, work: Work, outcome: Written, taken: Mapping[str, bool]) -> None:
         """
         A proved effect: the intent is done and the shadows are what the write itself stored (inside a transaction).
 
-        `taken` are ids, of those that the call answered with, that belong to a link already.
+        `taken` are ids, of those that the call answered with, that belong to a link already, and whether the record is a new one
+        all the same, for the system gave the id out again.
         """
+        if work.todo[0].op is Op.RESTORE and self.vacancies.is_stale(work.decision):
+            # There was nothing to restore: the same call made a new record, which has the id and is there.
+            self.failed(work, NotFound("a new record has its id"), Wait.DEFERRED, Bucket.WAITING)
+            return
         write = work.todo.pop(0)
         context = self._context
         now = context.ports.clock.now()
@@ -211,18 +217,17 @@ class Commit:
         store_write(self._context.rule, link, replace(write, source=source), stored)
         link.side(other).unconfirmed |= met & work.untold
 
-    def _created(self, work: Work, write: Write, outcome: Written, link: Link, taken: Collection[str]) -> str:
+    def _created(self, work: Work, write: Write, outcome: Written, link: Link, taken: Mapping[str, bool]) -> str:
         """Returns what the system did not store of it, for the journal."""
         side = write.side
-        if outcome.id in taken and self._store.staging.is_gone(side, outcome.id) and self.vacate(side, outcome.id):
-            taken = ()
-        if outcome.id in taken:
+        is_new = taken.get(outcome.id)
+        if is_new is False:
             why = f"the system answered the create with a record that is linked already ({outcome.id})"
             work.asks.append(Ask(kind=AskKind.DUPLICATE, field=None, why=why))
             self._void(work)
             work.trouble(Wait.AMBIGUOUS, why, Bucket.AMBIGUOUS)
             return ""
-        if self.settling.may_be_dead and self._store.links.dead_of(self._pair, side, outcome.id):
+        if is_new or (self.settling.may_be_dead and self._store.links.dead_of(self._pair, side, outcome.id)):
             self.vacate(side, outcome.id)
         link.replace(side, LinkSide(id=outcome.id, version=outcome.version))
         link.state = LinkState.LIVE
@@ -240,42 +245,10 @@ class Commit:
         self._held(work, write, outcome, {})
         return self._short(work, write, outcome)
 
-    def vacate(self, side: Side, id_: str) -> bool:
-        """
-        A system gave an id to a new record, so the record that had it is gone for certain: its link lets go of the id.
-
-        Systems that count ids use the highest one again. What becomes of the partner is decided in the next pass, as for any
-        deletion. Inside a transaction; tells whether any link had the id.
-        """
-        numbers = {
-            *self._store.links.live_of(self._pair, side, [id_]).values(),
-            *self._store.links.dead_of(self._pair, side, id_),
-        }
-        now = self._context.ports.clock.now()
-        found = False
-        for link in self._store.links.load(sorted(numbers)).values():
-            if link.state is LinkState.CREATING or self._store.journal.of_link(link.number) is not None:
-                continue
-            found = True
-            survivor = link.side(side.other).id
-            if survivor is None:
-                self._store.links.end([link.number])
-                self._store.inbox.close_others(self._pair, f"link:{link.number}", (), now)
-                continue
-            link.replace(side, LinkSide(id=None))
-            link.state = LinkState.DEAD
-            self.settling.may_be_dead = True
-            self._store.links.save([link])
-            key = self.settling.stored_key(side.other, survivor)
-            why = f"its partner on the {side.value} is gone: the system gave the id to a new record"
-            label = self._context.rule.label(side.other, link.side(side.other).shadow)
-            self._store.records.put(self._pair, side.other, [(survivor, None, key)])
-            pending = Pending(
-                side=side.other, id=survivor, reason=Wait.DEFERRED, detail=why, label=label, fingerprint=None, since=now, tries=1
-            )
-            self._store.records.wait(self._pair, [pending])
-        self._store.records.forget(self._pair, side, [id_])
-        return found
+    def vacate(self, side: Side, id_: str) -> None:
+        """A new record has this id: whoever had it is gone (inside a transaction)."""
+        self.vacancies.vacate(side, id_)
+        self.settling.may_be_dead = True
 
     def _without_strangers(self, write: Write, stored: Fields | None) -> Fields | None:
         """The answer without what somebody else did to the members of a set that we changed member by member: an edit to come."""
@@ -370,6 +343,9 @@ class Commit:
         side = work.todo[0].side if work.todo else (Side.LEFT if work.link.left.id is None else Side.RIGHT)
         work.link.replace(side, work.revived)
         work.link.state = work.former
+        if work.revived.id is not None and self.vacancies.has_made(side, work.revived.id):
+            work.link.replace(side, LinkSide(id=None))  # the record that another create of the same call made has that id now
+            work.link.state = LinkState.DEAD
         self._store.links.save([work.link])
 
     def settle(self, works: Sequence[Work]) -> None:

@@ -13,6 +13,7 @@ from syncengine.core.decision import Ask, AskKind, LinkState, Op, Wait, Write
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.shadows import shortfalls, store_write
+from syncengine.engine.vacancies import Vacancies
 from syncengine.store.journal import Intent, IntentState
 from syncengine.store.links import Link, LinkSide
 from syncengine.store.records import Pending
@@ -30,20 +31,27 @@ class Ends:
         self._store = context.store
         self._pair = context.pair.number
         self._decided = decided
+        self._vacancies = Vacancies(context)
         self.linked: set[tuple[Side, str]] = set()
 
-    def adopt(self, intent: Intent, id_: str) -> None:
-        """Link with an empty base: nobody can prove that the record is ours, so its values are merged, never assumed."""
+    def adopt(self, intent: Intent, id_: str, *, is_reused: bool = False) -> None:
+        """
+        Link with an empty base: nobody can prove that the record is ours, so its values are merged, never assumed.
+
+        `is_reused`: it has the id of one that is gone, whose link still has it.
+        """
         link = self._link(intent)
         if link is None:
             self.close(intent, "its link is gone; decided again")
             return
         link.replace(intent.side, LinkSide(id=id_))
         link.side(intent.side.other).shadow = {}
-        link.state = LinkState.LIVE
+        link.state = _state(link)
         assert self._context.lease is not None
         with self._store.commit(self._context.lease):
             now = self._context.ports.clock.now()
+            for vacated in self._vacancies.vacate(intent.side, id_) if is_reused else ():
+                self._reread(vacated)
             for dead in self._store.links.load(self._store.links.dead_of(self._pair, intent.side, id_)).values():
                 self._remember(dead)
                 self._reread(dead)
@@ -87,6 +95,9 @@ class Ends:
                 self._reread(link)  # whose deletion was the reason may be back
                 return
             if intent.op is Op.CREATE:
+                if self._store.links.dead_of(self._pair, intent.side, id_):
+                    for vacated in self._vacancies.vacate(intent.side, id_):
+                        self._reread(vacated)
                 if self._store.links.live_of(self._pair, intent.side, [id_]):
                     self._end(link)
                     self._remember(link)
@@ -95,7 +106,7 @@ class Ends:
                 link.replace(intent.side, LinkSide(id=id_, version=version))
                 link.side(intent.side.other).shadow = {}
                 self._store.records.put(self._pair, intent.side, [(id_, None, intent.match_key)])
-            link.state = LinkState.LIVE
+            link.state = _state(link)
             if intent.op is Op.UPDATE:
                 # Which version it made is not known; the one that is seen next may be a later one.
                 link.side(intent.side).version = None
@@ -142,6 +153,11 @@ class Ends:
             self._context.reread[intent.side] += holders
         if link is not None:
             self._reread(link)
+
+    def is_vacated(self, intent: Intent) -> bool:
+        """Whether the record that an update, removal or restore was sent to is gone for certain, for its id is another one's."""
+        link = self._link(intent)
+        return link is not None and link.side(intent.side).id is None
 
     def _drop_base(self, link: Link, intent: Intent, names: Collection[str]) -> None:
         rule = self._context.rule
@@ -194,3 +210,8 @@ class Ends:
                     self._context.reread[side].append(id_)
                     if not self._store.staging.is_gone(side, id_):
                         self._store.staging.drop(side, [id_])
+
+
+def _state(link: Link) -> LinkState:
+    """What a link is after a write to it: the record that it was written for may have gone meanwhile, and its id with it."""
+    return LinkState.DEAD if None in (link.left.id, link.right.id) else LinkState.LIVE

@@ -17,6 +17,7 @@ from syncengine.core.model import Side
 from syncengine.engine.context import Context
 from syncengine.engine.decide import Decider
 from syncengine.engine.read import is_healthy, key_of_create, match_key, stage_record
+from syncengine.engine.settle import CHANGED
 from syncengine.engine.work import Work
 
 
@@ -50,7 +51,7 @@ class Evidence:
         ready = []
         for work in works:
             if (work.decision.link is not None) and work.link is None:
-                self._defer(work, "its link changed while the run went on")
+                self._defer(work, CHANGED)
             elif self._is_in_doubt(work):
                 self._defer(work, "a create with its key is in doubt, and may be about to appear")
             elif self._stands(side, work, fresh):

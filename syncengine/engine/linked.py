@@ -99,6 +99,8 @@ class Linked:
             return replace(held, buckets=dict.fromkeys(present, Bucket.IN_DOUBT))
         if is_parked and not ground.choices:
             return replace(held, buckets=dict.fromkeys(present, Bucket.QUARANTINED))
+        if any(row.key in self._doubts.keys and is_another(self._context, link, row) for row in staged.values()):
+            return replace(held, buckets=dict.fromkeys(present, Bucket.IN_DOUBT))
         presence = {side: self._presence(link, side, staged.get(side)) for side in Side}
         here = [side for side in Side if presence[side] is Presence.PRESENT]
         decision = decide_link(
@@ -171,7 +173,7 @@ class Linked:
             keys = {field_rule.native(side) for field_rule in self._context.rule.match}
             held = {name: value for name, value in shadow.items() if name not in keys and value not in (None, "", [])}
             is_changed = held and all((row.fields or {}).get(name) != value for name, value in held.items())
-            if (is_changed and _may_be_counted(row.id)) or not self._context.remotes[side].capabilities.archives:
+            if (is_changed and may_be_counted(row.id)) or not self._context.remotes[side].capabilities.archives:
                 return side
         return None
 
@@ -230,6 +232,16 @@ def is_undecided(context: Context, link: Link, presence: Mapping[Side, Presence]
     )
 
 
+def is_another(context: Context, link: Link, row: Staged) -> bool:
+    """
+    Whether a record of a link has another key than when its sides last agreed, and an id that its system may have counted up to:
+    where a create is in doubt, it may be what that made in the place of one that is gone.
+    """
+    if row.presence is not Presence.PRESENT or row.key is None or not may_be_counted(row.id):
+        return False
+    return match_key(context, row.side, link.side(row.side).shadow) not in (None, row.key)
+
+
 def held_if_provisional(decision: Decision, *, planning: bool) -> Decision:
     """No link stores an id that is not lasting: a plan shows such a record's future, a run waits until it has an id."""
     if planning or not any(decision.half(side).provisional for side in Side):
@@ -237,7 +249,7 @@ def held_if_provisional(decision: Decision, *, planning: bool) -> Decision:
     return replace(decision, hold=True, buckets=dict.fromkeys(decision.buckets, Bucket.WAITING))
 
 
-def _may_be_counted(id_: str) -> bool:
+def may_be_counted(id_: str) -> bool:
     """Whether a system may have counted up to an id, so that it gives it out once more. A UUID, say, is given out once."""
     return not any(map(str.isalpha, id_))
 

@@ -21,6 +21,7 @@ from syncengine.engine.changes import proposed_id
 from syncengine.engine.context import Context
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.ends import Ends
+from syncengine.engine.linked import is_another
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
 from syncengine.store.journal import Intent, IntentState
@@ -78,6 +79,10 @@ class Recovery:
                     self._ends.close(intent, None)
                 elif intent.op is Op.CREATE:
                     self._create(intent, healthy=healthy)
+                elif self._ends.is_vacated(intent):
+                    # Before that it may still land, on the other one: whatever comes of it, it is ours.
+                    if self._late(intent):
+                        self._ends.close(intent, "the record is gone, and its id given to another one; decided again")
                 else:
                     answer = answers.get(intent.record or "")
                     if isinstance(answer, Record):
@@ -255,10 +260,24 @@ class Recovery:
             self._ends.park(intent, [*others, *free])
         elif free:
             self._ends.adopt(intent, free[0])
+        elif len(found) == 1 and self._is_reborn(intent, found[0]):
+            self._ends.adopt(intent, found[0], is_reused=True)
         elif found:
             self._ends.close(intent, "its key belongs to a record that is linked already; decided again", holders=found)
         else:
             self._ends.close(intent, "not applied; decided again")
+
+    def _is_reborn(self, intent: Intent, id_: str) -> bool:
+        """
+        Whether a record that has a link is what a create made under an id that its system gave out again: it has the key that was
+        sent, which is not that of the link, and holds all that was sent.
+        """
+        row = self._store.staging.get(intent.side, [id_]).get(id_)
+        number = self._store.links.live_of(self._pair, intent.side, [id_]).get(id_)
+        link = self._store.links.load([number]).get(number) if number is not None else None
+        if row is None or link is None or not is_another(self._context, link, row):
+            return False
+        return row.key == intent.match_key and self._holds(intent, row.fields or {}, ())
 
     def _replay(self, intent: Intent) -> None:
         """Send the very same create again under the same key: the system answers with what it did the first time."""

@@ -231,7 +231,7 @@ def _items(decision: Decision) -> list[str]:
 
 def _guard(context: Context, doubts: Doubts, approve: str | None) -> tuple[tuple[Trip, ...], str]:
     """The guards that trip, and the hash to approve them with; nothing when a valid approval covers all of it."""
-    linked, gone, free = context.store.staging.bounds()
+    linked, gone, free = context.store.staging.bounds(context.pair.number)
     gone += context.store.inbox.count_chosen(context.pair.number)
     if context.store.staging.is_empty and not gone:
         return (), ""  # nothing can happen; where a side is empty that was not, what is missing there is staged

@@ -12,6 +12,7 @@ from syncengine.connector import Fields
 from syncengine.core.decision import SAYS_NOTHING, Ask, Bucket, Decision, LinkState, Wait
 from syncengine.core.model import Side
 from syncengine.engine.context import Context
+from syncengine.engine.vacancies import Vacancies
 from syncengine.engine.work import Work
 from syncengine.store.links import Link, LinkSide
 from syncengine.store.records import Pending
@@ -22,12 +23,15 @@ _HOLDS = {
 }
 """Why a held record waits."""
 
+CHANGED = "its link changed while the run went on"
+
 
 class Settling:
     """Settles the decisions of one run. Everything here happens inside a transaction that its caller opened."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, vacancies: Vacancies) -> None:
         self._context = context
+        self._vacancies = vacancies
         self._store = context.store
         self._pair = context.pair.number
         self.asked: set[str] = set()
@@ -140,11 +144,16 @@ class Settling:
             if work.settled:
                 continue
             work.settled = True
+            if self._vacancies.is_stale(work.decision):
+                if work.link is not None:
+                    self._vacancies.let_go(work.link)
+                work.trouble(Wait.DEFERRED, CHANGED, Bucket.WAITING)
             ended = self._settle_link(work, links)
             ids = self._ids(work)
             for side in Side:
                 half, id_ = work.decision.half(side), ids[side]
-                gone = half.id is not None and half.now is None and side not in work.waits
+                missing = half.id is not None and half.now is None and not self._vacancies.has_made(side, half.id)
+                gone = missing and side not in work.waits
                 if gone:
                     assert half.id is not None
                     self._store.records.forget(self._pair, side, [half.id])
@@ -166,7 +175,7 @@ class Settling:
                     self._remember_survivor(side, id_, work.now.get(side))
                 else:
                     waits[side, id_] = None
-                if half.id is not None and half.now is None and half.id == id_:
+                if missing and half.id == id_:
                     continue  # one that may be gone is not known to be there, by which its side would have to prove healthy
                 if work.decision.link is None and ids[side.other] is None and self._has_dead_link(side, id_):
                     continue  # a newcomer is told by not being known, until the link of who had its id lets go of it

@@ -205,15 +205,23 @@ class Staging:
         """How many staged records of a side have no match key."""
         return int(self._db.value("SELECT count(*) FROM temp.staged WHERE side=? AND key IS NULL", (SIDES[side],)))
 
-    def bounds(self) -> tuple[int, int, int]:
-        """(linked rows, gone linked rows, free rows): no more updates, deletes and creates than these can come of them."""
+    def bounds(self, pair: int) -> tuple[int, int, int]:
+        """
+        (linked rows, rows of links that have a side no more, free rows): no more updates, deletes and creates than these can come
+        of them. What becomes of the survivor of a dead link may be yet to be decided.
+        """
         if self._is_empty:
             return 0, 0, 0
         row = self._db.one(
             "SELECT count(link), count(CASE WHEN presence='gone' THEN link END), "
             "count(CASE WHEN link IS NULL AND presence='present' THEN 1 END) FROM temp.staged"
         )
-        return row[0], row[1], row[2]
+        dead = self._db.value(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM link WHERE pair=? AND state='dead') THEN (SELECT count(*) FROM link "
+            "WHERE id IN (SELECT link FROM temp.staged WHERE link IS NOT NULL) AND pair=? AND state='dead') ELSE 0 END",
+            (pair, pair),
+        )
+        return row[0], row[1] + int(dead), row[2]
 
     def is_present(self, side: Side, id_: str) -> bool:
         """Whether this run saw the record alive."""
