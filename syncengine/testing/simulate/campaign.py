@@ -114,9 +114,10 @@ INVARIANTS: Mapping[str, str] = {
 """What is checked, by the names of the reliability reference; each is counted every time it is."""
 
 WORLDS = (
-    "a chain of two pairs", "a config that changes", "runs over single records", "a system that refuses some records",
+    "a chain of two pairs", "a config that changes", "runs over single records", "a system that gives ids out again",
+    "a system that refuses some records",
 )  # fmt: skip
-"""What a history may have beside one pair, one config, runs over everything and systems that take what they are sent."""
+"""What a history may have beside one pair, one config, runs over everything, and systems that take all and give no id twice."""
 
 _GROUPS = (
     ("config changes", "config changed: "),

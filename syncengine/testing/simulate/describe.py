@@ -45,8 +45,11 @@ def _describe_system(setup: Setup, side: Side) -> str:
             "idempotent_creates", "chooses_ids", "set_deltas", "returns_record",
         ) if getattr(can, name)
     ]  # fmt: skip
-    ways = [name for name in ("gets", "finds", "versions", "returns_version", "returns_whole", "unique", "folds", "repeats")
-            if getattr(manners, name)]  # fmt: skip
+    ways = [
+        name for name in (
+            "gets", "finds", "versions", "returns_version", "returns_whole", "unique", "folds", "repeats", "reuses_ids",
+        ) if getattr(manners, name)
+    ]  # fmt: skip
     return (
         f"{setup.names[side]}: {' '.join(flags)}; batch {can.max_batch}, page {can.page_size}, late {can.late_arrival:.0f} s, "
         f"lag {can.lag:.0f} s, clock {can.clock_resolution}; {' '.join(ways)}; {manners.paging.value}; "

@@ -50,13 +50,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change: the live states before and after, None where the record was not live."""
+    """
+    One change: the live states before and after, None where the record was not live. `is_new`: a record that was never there,
+    even if its id was.
+    """
 
     number: int
     at: float
     id: str
     before: Row | None
     after: Row | None
+    is_new: bool = False
 
 
 class Witness:
@@ -282,16 +286,19 @@ class FarSide:
         return None
 
     def _new_id(self) -> str:
+        if self.manners.reuses_ids:
+            return str(1 + max(map(int, (*self.live, *self.archive)), default=100))
         self._born += 1
         return str(100 + self._born) if self.manners.numeric_ids else f"r{self._born}"
 
     def _put(self, id_: str, fields: Mapping[str, Native], *, by_person: bool, named: Collection[str] = ()) -> Row:
         self.number += 1
         before = self.live.get(id_)
+        is_new = before is None and id_ not in self.archive
         row = Row(id_, dict(fields), self.number, self._clock.time)
         self.live[id_] = row
         self.archive.pop(id_, None)
-        self._note(Event(self.number, row.at, id_, before, row), by_person=by_person, named=named)
+        self._note(Event(self.number, row.at, id_, before, row, is_new), by_person=by_person, named=named)
         return row
 
     def _drop(self, id_: str, *, to_archive: bool, by_person: bool) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from syncengine.connector import FieldType, Native
 from syncengine.core.keys import email_key
@@ -75,6 +76,8 @@ class Ghost:
         self.respelled: dict[Cell, int] = {}
         self.retyped: dict[Cell, int] = {}
         self.excused: set[tuple[str, Atom]] = set()
+        self.reborn: dict[tuple[Side, str], str] = {}
+        self._buried = 0
         self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
 
     def tick(self) -> int:
@@ -89,6 +92,11 @@ class Ghost:
         if event.after is None:
             self.gone[where] = (seq, by_person)
             return
+        if event.is_new and where in self.gone:
+            if by_person:
+                self._is_not_ours(side, event.id)
+            else:
+                self._bury(side, event.id)
         gone = self.gone.pop(where, None)
         if event.before is None:
             self.born[where] = seq
@@ -106,6 +114,51 @@ class Ghost:
             marks.append(Mark(seq, now, by_person))
             for atom in now - (before or NOTHING):
                 introduced[shape.name, atom] = seq
+
+    def _is_not_ours(self, side: Side, id_: str) -> None:
+        """A person made a new record with the id of one that is gone: neither did we make it, nor anything for it."""
+        gone = {
+            made for made, source in self.made_from.items() if made == (side, id_) or (made[0] is side.other and source == id_)
+        }
+        for made in gone:
+            del self.made_from[made], self.made_by[made]
+        self.made_for.pop((side.other, id_), None)
+        for (where, _), ids in self.made_for.items():
+            if where is side and id_ in ids:
+                ids.remove(id_)
+
+    def _bury(self, side: Side, id_: str) -> None:
+        """
+        The engine made a new record and was given the id of one that is gone: what is known of that one goes by another name
+        from here on. (Where a person makes it, the engine sees but one record, edited all over, and is judged by that.)
+        """
+        self._buried += 1
+        name = f"{id_}~{self._buried}"
+        old, new = (side, id_), (side, name)
+        self.reborn[old] = name
+        tables: tuple[dict[tuple[Side, str], Any], ...] = (
+            self.partner, self.partners, self.made_from, self.made_by, self.gone, self.born, self.away,
+        )  # fmt: skip
+        for known in tables:
+            if old in known:
+                known[new] = known.pop(old)
+        if old in self.strong_read:
+            self.strong_read[new] = self.strong_read[old]  # whoever was looked at by this id, the new one was not
+        for names in (self.partner, self.made_from):
+            names.update({where: name for where, other in names.items() if where[0] is side.other and other == id_})
+        for (where, _), partners in self.partners.items():
+            if where is side.other and id_ in partners:
+                partners.remove(id_)
+                partners.add(name)
+        if (made := self.made_for.pop((side.other, id_), None)) is not None:
+            self.made_for[side.other, name] = made
+        for (where, _), ids in self.made_for.items():
+            if where is side:
+                ids[:] = [name if each == id_ else each for each in ids]
+        by_cell: tuple[dict[Cell, Any], ...] = (self.cells, self.respelled, self.retyped)
+        for cells in by_cell:
+            for cell in [cell for cell in cells if cell[:2] == old]:
+                cells[side, name, cell[2]] = cells.pop(cell)
 
     def was_missed(self, side: Side, id_: str) -> bool:
         """Whether a record that is there was gone for a while in which a command began, so that it could be missed."""
@@ -204,7 +257,10 @@ class Ghost:
             marks = self.cells.get((side.other, partner, name), ())
             if any(each.atoms == mark.atoms and each.seq > mark.seq and not each.by_person for each in marks):
                 return True
-        return any(self.introduced[side.other].get((name, atom), -1) >= mark.seq for atom in mark.atoms if atom[0] != "key")
+        since = [self.introduced[side.other].get((name, atom), -1) for atom in mark.atoms if atom[0] != "key"]
+        # A person who put the same old value back over there had not seen it put back here.
+        theirs = {each.seq for each in self.cells.get((side.other, partner or "", name), ()) if each.by_person}
+        return any(seq >= mark.seq and seq not in theirs for seq in since)
 
     def _held_since(self, cell: Cell, atom: Atom, seq: int) -> bool:
         """Whether a cell held the atom at a moment or later."""

@@ -63,6 +63,7 @@ class History:
         self.counts["world: a chain of two pairs"] += self.setup.is_chain
         self.counts["world: a config that changes"] += self.setup.is_changing
         self.counts["world: runs over single records"] += self.setup.is_hinted
+        self.counts["world: a system that gives ids out again"] += any(each.reuses_ids for each in self.setup.manners.values())
         self.counts["world: a system that refuses some records"] += any(each.picky for each in self.setup.manners.values())
         if story:
             self.world.story = []

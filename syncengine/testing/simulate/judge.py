@@ -12,7 +12,7 @@ from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Event, FarSide, Witness
 from syncengine.testing.simulate.ghost import Atom, Ghost
 from syncengine.testing.simulate.ledger import Ledger
-from syncengine.testing.simulate.moments import Moment, Probe
+from syncengine.testing.simulate.moments import Moment, Probe, Sent
 from syncengine.testing.simulate.setup import Setup
 from syncengine.testing.simulate.shapes import Normaliser, Shape
 
@@ -65,6 +65,13 @@ class Judge(Witness):
         for atom in then - now:
             if not self._ghost.known(shape.name, atom):
                 raise Violation("M4", f"the engine wrote something into {shape.name} that nobody ever wrote")
+
+    def _was_for_another(self, side: Side, id_: str, sent: Sent) -> bool:
+        """Whether a write had been decided on when a create for another link was given the id of the record that it was for."""
+        if (side, id_) not in self._ghost.reborn or (side, id_) not in self._ghost.made_by:
+            return False
+        run, link = self._ledger.origin(self._ghost.made_by[side, id_])
+        return sent.run <= run and sent.link != link
 
     def _excuse(self, what: str, lost: tuple[str, Atom] | None) -> None:
         self._counts[f"excused: {what}"] += 1

@@ -44,6 +44,11 @@ class Ledger:
         ).fetchone()
         return inf if at is None else float(at)
 
+    def was_given_up(self, key: str) -> bool:
+        """Whether nobody could prove what became of the intent with this idempotency key, so that it was decided again."""
+        (state,) = self._connection.execute("SELECT state FROM intent WHERE idempotency_key=?", (key,)).fetchone()
+        return bool(state == "closed")
+
     def given_up(self, key: str) -> tuple[float, float]:
         """When the run began that settled the intent with this idempotency key, and when it did; never, while it is in doubt."""
         ended = self.closed_at(key)
@@ -95,6 +100,11 @@ class Ledger:
         """One shadow of a link."""
         row = self._connection.execute("SELECT left_shadow, right_shadow FROM link WHERE id=?", (link,)).fetchone()
         return {} if row is None else dict(zip(Side, shadows(*row), strict=True))[side]
+
+    def origin(self, key: str) -> tuple[int, int | None]:
+        """The run that first meant to send the intent with this idempotency key, and its link."""
+        run, link = self._connection.execute("SELECT run, link FROM intent WHERE idempotency_key=?", (key,)).fetchone()
+        return int(run), link
 
     def started_at(self, run: int) -> float:
         """When a run began."""

@@ -18,7 +18,7 @@ from syncengine.core.decision import Bucket, Op, Wait
 from syncengine.core.detect import Delta
 from syncengine.core.matching import Match
 from syncengine.core.model import Side
-from syncengine.engine import apply, commit, ends, read, recover, run, unlinked
+from syncengine.engine import apply, commit, ends, linked, read, recover, run, unlinked
 from syncengine.engine.candidates import Candidates
 from syncengine.engine.changes import change_of
 from syncengine.engine.commit import Commit
@@ -366,6 +366,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="health_forgotten", rule="a record that could not be read waits",
         patches=lambda: [(Records, "unread", lambda *_: 0)],
+    ),
+    Mutant(
+        name="reborn_unseen", rule="while a create is in doubt, what has its key may be new, though its id is not",
+        patches=lambda: [(module, "is_another", lambda *_: False) for module in (linked, recover)],
     ),
     *WORLDLY,
     Mutant(

@@ -39,6 +39,8 @@ class Oracle(Creations, Overwrites):
             case Create():
                 assert after is not None
                 self._create(side, change, sent, after)
+            case Update() | Archive() | Delete() if before is not None and self._was_for_another(side, before.id, sent):
+                self._excuse("reached the record that was given the id of the one that it was for", None)
             case Update():
                 assert before is not None
                 assert after is not None

@@ -12,7 +12,7 @@ from syncengine.testing.simulate.ghost import NOTHING, Atom, atoms
 from syncengine.testing.simulate.judge import STRANGE, Judge
 from syncengine.testing.simulate.moments import Sent
 from syncengine.testing.simulate.setup import Setup
-from syncengine.testing.simulate.shapes import Normaliser, Shape, normalised
+from syncengine.testing.simulate.shapes import EMAIL, Normaliser, Shape, normalised
 
 
 class Overwrites(Judge):
@@ -73,6 +73,8 @@ class Overwrites(Judge):
         counts["I2"] += 1
         counts["I8"] += 1
         partner = sent.id(side.other)
+        if (side.other, partner) in ghost.reborn:
+            partner = ghost.partner.get((side, before.id), partner)  # as long as its link does not know who has the id now
         setup = self._configs.of_run(sent.run)
         self.bounds.check_scope(side, change, sent, before, self._read_at(side, before.id))
         if sent.state == "suspended" and not self.bounds.was_chosen(sent):
@@ -150,10 +152,26 @@ class Overwrites(Judge):
             # The sides are read one after the other: what was seen on both was given up on one when it was typed on the other.
             self._excuse("typed by one side right after the other gave it up", (shape.name, atom))
             return
+        if any(self._is_mistaken(*where) for where in ((side, id_), (side.other, partner))):
+            self._excuse(
+                "made by a create in doubt, under the id and by chance with the key of one that is gone", (shape.name, atom)
+            )
+            return
         if self._ledger.was_in_doubt(side, id_):
             self._excuse("put back while a write was in doubt, where no version tells", (shape.name, atom))
             return
         raise Violation(rule, f"what a person wrote into {shape.name} of {id_} ({side.value}) is overwritten, unseen and unkept")
+
+    def _is_mistaken(self, side: Side, id_: str | None) -> bool:
+        """
+        Whether a create that was given up made a record with the id of one that is gone, and a person gave it the key of that
+        one as well: nobody can tell the two apart.
+        """
+        if id_ is None or (side, id_) not in self._ghost.reborn or (side, id_) not in self._ghost.made_by:
+            return False
+        key = self._ghost.holds((side, self._ghost.reborn[side, id_], EMAIL.name))
+        is_alike = any(mark.atoms == key for mark in self._ghost.cells.get((side, id_, EMAIL.name), ()))
+        return is_alike and self._ledger.was_given_up(self._ghost.made_by[side, id_])
 
     def _was_agreed(self, side: Side, id_: str, partner: str, shape: Shape, atom: Atom) -> bool:
         """Whether the engine saw the same on both sides, and a person had indeed put it on the other one."""

@@ -97,7 +97,7 @@ class Protocol:
         """I15: what closes an update as done has moved both shadows: what was written, and what it came from."""
         for number, side_name, payload, source, left, right in self._connection.execute(
             "SELECT i.pair, i.side, i.payload, i.source, l.left_shadow, l.right_shadow FROM intent i JOIN link l ON l.id=i.link "
-            "WHERE i.state='done' AND i.op='update' AND i.closed_at=?",
+            "WHERE i.state='done' AND i.op='update' AND i.closed_at=? AND l.left_id IS NOT NULL AND l.right_id IS NOT NULL",
             (self._clock.time,),
         ).fetchall():
             self._counts["I15"] += 1

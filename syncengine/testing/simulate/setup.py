@@ -65,7 +65,8 @@ class Fault(Enum):
 class Manners:
     """
     How a system behaves beyond what it declares. `folds`: unique values and `find` ignore case. `picky`: the field in which it
-    refuses some values for good; `names_field`: and says that it is this one.
+    refuses some values for good; `names_field`: and says that it is this one. `reuses_ids`: a new record gets the number after
+    the highest one that is there, as in a table of SQLite, so that the last id is given out again once its record is gone.
     """
 
     normalise: Mapping[str, Normaliser] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Manners:
     skew: float = 0.0
     picky: str | None = None
     names_field: bool = True
+    reuses_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +164,10 @@ _CALM = frozenset({Fault.BLACKOUT, Fault.SHORT, Fault.HIDDEN, Fault.SECOND, Faul
 
 _SPECIAL: tuple[frozenset[str], ...] = (
     *[frozenset[str]()] * 13, frozenset({"chain"}), frozenset({"changing"}), frozenset({"chain", "changing"}),
-    frozenset({"picky"}), frozenset({"hinted"}), frozenset({"picky", "hinted"}),
+    frozenset({"picky"}), frozenset({"hinted"}), frozenset({"picky", "hinted"}), frozenset({"reusing"}),
+    frozenset({"reusing", "hinted"}), frozenset({"reusing", "changing"}),
 )  # fmt: skip
-"""What a history has beside one pair, one config, tolerant systems and runs over everything: about one in ten each."""
+"""What a history has beside one pair, one config, tolerant systems, ids for ever and runs over everything: one in ten each."""
 
 
 def draw_pair(tape: Tape, world: World) -> Setup:
@@ -189,6 +192,11 @@ def draw_pair(tape: Tape, world: World) -> Setup:
     if "picky" in special:
         side = tape.choose(tuple(Side))
         manners[side] = replace(manners[side], picky=NAME.native(side), names_field=tape.chance(0.5))
+    if "reusing" in special and BOSS not in shapes:  # what names a record that is gone names whoever has its id next
+        for side in tape.choose((tuple(Side), (Side.LEFT,), (Side.RIGHT,))):
+            manners[side] = replace(manners[side], reuses_ids=True, numeric_ids=True)
+            # A system that remembers what it answered, or takes the ids that it is given, does not count rows like this one.
+            capabilities[side] = replace(capabilities[side], idempotent_creates=False, chooses_ids=False)
     return Setup(
         world=world,
         fields=shapes,

@@ -1,4 +1,4 @@
-"""Mutants that only a chain of pairs notices, or a config that changes: with one pair and one config they take nothing out."""
+"""Mutants that only a certain world notices: a chain of pairs, a config that changes, or a system that gives ids out again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from syncengine.core.decision import LinkState
 from syncengine.core.mapping import PairRule
 from syncengine.core.model import Side
 from syncengine.engine import decide, linked, run
+from syncengine.engine.vacancies import Vacancies
 from syncengine.store import records
 from syncengine.store.leases import Leases
 from syncengine.testing.simulate.mutant import Mutant, Patch
@@ -24,6 +25,10 @@ def _chain(setup: Setup) -> bool:
 
 def _changing(setup: Setup) -> bool:
     return setup.is_changing
+
+
+def _reusing(setup: Setup) -> bool:
+    return any(manners.reuses_ids for manners in setup.manners.values())
 
 
 def _config_unnoticed() -> list[Patch]:
@@ -98,6 +103,10 @@ WORLDLY: tuple[Mutant, ...] = (
     Mutant(
         name="config_unguarded", rule="what a changed config would write is approved first", patches=_config_unguarded,
         needs=_changing,
+    ),
+    Mutant(
+        name="ids_for_ever", rule="what was decided about an id does not stand once a new record has it",
+        patches=lambda: [(Vacancies, "is_stale", lambda *_: False), (Vacancies, "has_made", lambda *_: False)], needs=_reusing,
     ),
 )  # fmt: skip
 """What is taken out, one at a time."""
