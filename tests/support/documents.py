@@ -101,7 +101,7 @@ def lasting(text: str) -> str:
         (r"\b\d+\.\d s\b", "T s"),
         (r"\brun \d+\b", "run N"),
         (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
-        (r"\b\d+ (pass|do not apply|per second|runs of the engine)\b", r"N \1"),
+        (r"\b\d+ (pass|do not apply|per second|runs of the engine|kill points passed)\b", r"N \1"),
         (r"\b[0-9a-f]{10}\b", "HASH"),
     ):
         text = re.sub(pattern, instead, text)

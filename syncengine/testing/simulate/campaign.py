@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from syncengine.heap import spare_the_collector
-from syncengine.testing.simulate.history import ENGINE_RUNS, simulate
+from syncengine.testing.simulate.history import ENGINE_RUNS, KILL_POINTS, simulate
 from syncengine.testing.simulate.setup import Fault, World
 
 _CHUNK = 50
@@ -133,9 +133,9 @@ _GROUPS = (
 def table(tally: Tally) -> list[str]:
     """The tally in words and numbers."""
     left = dict(tally.counts)
-    passes = left.pop(ENGINE_RUNS, 0)
-    rates = [count / tally.seconds if tally.seconds else 0.0 for count in (tally.runs, passes)]
-    lines = [f"{tally.runs} histories, {rates[0]:.0f} per second of CPU; {passes} {ENGINE_RUNS}, {rates[1]:.0f} per second"]
+    amounts = {"histories": tally.runs} | {name: left.pop(name, 0) for name in (ENGINE_RUNS, KILL_POINTS)}
+    rates = {name: count / tally.seconds if tally.seconds else 0.0 for name, count in amounts.items()}
+    lines = ["; ".join(f"{count} {name}, {rates[name]:.0f} per second" for name, count in amounts.items()) + " of CPU"]
     lines += ["", "invariants, and how often each was checked:"]
     lines += [f"  {left.pop(name, 0):>10}  {name}: {what}" for name, what in INVARIANTS.items()]
     # A fault that never struck proves nothing, and so its line stays.

@@ -36,6 +36,8 @@ from syncengine.testing.simulate.world import Blow, Lie, World
 HEALING_ROUNDS = 10
 ENGINE_RUNS: Final = "runs of the engine"
 """What a history counts its runs under: passes over one pair, those that were refused or broke off included."""
+KILL_POINTS: Final = "kill points passed"
+"""What it counts the moments under at which the process could have died: before and after each call and each commit."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class History:
 
     def close(self) -> None:
         self.counts[ENGINE_RUNS] += self._last_run()
+        self.counts[KILL_POINTS] += len(self.world.boundaries)
         give_back(self.connection)
 
     def _start(self) -> SimApp:

@@ -165,7 +165,7 @@ _CALM = frozenset({Fault.BLACKOUT, Fault.SHORT, Fault.HIDDEN, Fault.SECOND, Faul
 _SPECIAL: tuple[frozenset[str], ...] = (
     *[frozenset[str]()] * 13, frozenset({"chain"}), frozenset({"changing"}), frozenset({"chain", "changing"}),
     frozenset({"picky"}), frozenset({"hinted"}), frozenset({"picky", "hinted"}), frozenset({"reusing"}),
-    frozenset({"reusing", "hinted"}), frozenset({"reusing", "changing"}),
+    frozenset({"reusing", "hinted"}), frozenset({"reusing", "changing"}), frozenset({"reusing", "chain"}),
 )  # fmt: skip
 """What a history has beside one pair, one config, tolerant systems, ids for ever and runs over everything: one in ten each."""
 
