@@ -77,3 +77,21 @@ def test_a_row_without_id_that_is_given_the_id_of_a_removed_row(folder: Path) ->
     for _ in range(3):
         sync(folder)
     assert names(folder) == (EXPECTED, EXPECTED)
+
+
+def test_a_row_made_under_the_id_of_a_row_that_is_deleted_right_before(folder: Path) -> None:
+    """A trigger stands for whoever deletes a row between the listing of a run and its write."""
+    sync(folder)
+    database = sqlite3.connect(folder / "office.db")
+    database.execute(
+        "CREATE TRIGGER deleting BEFORE INSERT ON people WHEN new.name='New' BEGIN DELETE FROM people WHERE name='P8'; END"
+    )
+    database.close()
+    with (folder / "people.csv").open("a") as file:
+        file.write(",new@example.com,New\n")
+    for _ in range(3):
+        sync(folder)
+    assert names(folder) == (EXPECTED, EXPECTED)
+    database = sqlite3.connect(folder / "office.db")
+    assert database.execute("SELECT id FROM people WHERE name='New'").fetchone() == (8,)
+    database.close()
