@@ -129,14 +129,7 @@ class Unlinked:
             is_late = (found.side, found.id) not in self._linked.survived
         if is_late:
             halves[found.side] = self._context.half(found)
-        return replace(
-            alone,
-            left=halves.get(Side.LEFT, alone.left),
-            right=halves.get(Side.RIGHT, alone.right),
-            hold=not why,
-            waits=dict.fromkeys(halves, (Wait.DEFERRED, why)) if why else {},
-            buckets=dict.fromkeys(halves, Bucket.WAITING if why else Bucket.IN_DOUBT),
-        )
+        return _put_off(alone, halves, why)
 
     def _bring_partners(
         self, free: Mapping[str, Sequence[Staged]], groups: Mapping[str, Mapping[Side, Sequence[Member]]]
@@ -177,8 +170,10 @@ class Unlinked:
         if row.presence is Presence.UNKNOWN:
             return replace(alone, waits={row.side: (Wait.UNREAD, "it could not be read by id")})
         alone = replace(alone, label=self._context.rule.label(row.side, row.fields or {}))
+        in_doubt = row.side in self._doubts.keyless or row.side.other in self._doubts.keyless or self._may_be_ours(row)
         if self._parked_singles([row]):
-            return replace(alone, hold=True, buckets={row.side: Bucket.QUARANTINED})
+            parked = replace(alone, hold=True, buckets={row.side: Bucket.QUARANTINED})
+            return (None if in_doubt else self._again_met(row, half, alone)) or parked
         try:
             key = self._context.rule.key(row.side, row.fields or {}, self._context.resolver.resolve)
         except UnresolvedKey as problem:
@@ -188,21 +183,37 @@ class Unlinked:
         if key is not None:
             why = "its key could be told only just now"
             return replace(alone, waits={row.side: (Wait.DEFERRED, why)}, buckets={row.side: Bucket.WAITING})
-        if row.side in self._doubts.keyless or row.side.other in self._doubts.keyless or self._may_be_ours(row):
+        if in_doubt:
             return replace(alone, hold=True, buckets={row.side: Bucket.IN_DOUBT})
-        decision = self._again_met(row, half)
+        decision = self._again_met(row, half, alone)
         if decision is None:
             decision = decide_single(self._context.rule, self._ground, side=row.side, half=half, key=None)
         return held_if_provisional(decision, planning=self._planning)
 
-    def _again_met(self, row: Staged, half: Half) -> Decision | None:
-        """A record without a key whose partner a rebuilt state still knows by id: linked as if for the first time."""
+    def _again_met(self, row: Staged, half: Half, alone: Decision) -> Decision | None:
+        """
+        A record without a key whose partner a rebuilt state still knows by id: linked as if for the first time. What a listing
+        does not show, for it lags or was cut short, is read by id, before a second partner is made.
+        """
         id_ = self._store.links.former(self._context.pair.number, row.side, row.id)
-        partner = self._store.staging.get(row.side.other, [id_]).get(id_) if id_ is not None else None
-        if partner is None or partner.presence is not Presence.PRESENT or partner.link is not None or partner.key is not None:
+        if id_ is None or (row.side.other, id_) in self._met:
             return None
-        self._met.add((partner.side, partner.id))
+        is_late = not self._store.staging.present(row.side.other, [id_])
+        if is_late:
+            fetch(self._context, row.side.other, [id_])
+        partner = self._store.staging.get(row.side.other, [id_]).get(id_)
+        if partner is not None and partner.presence is Presence.UNKNOWN:
+            why = f"its partner on the {row.side.other.value} of before the state was rebuilt could not be read by id"
+            return replace(alone, waits={row.side: (Wait.UNREAD, why)}, buckets={row.side: Bucket.WAITING})
+        if partner is None or partner.presence is Presence.GONE:
+            return None
         halves = {row.side: half, partner.side: self._context.half(partner)}
+        if partner.link is not None or partner.key is not None:
+            # It is somebody else's by now; but read this late, it is decided about in the next pass.
+            return (
+                _put_off(alone, halves, "its partner of before the state was rebuilt is another one's now") if is_late else None
+            )
+        self._met.add((partner.side, partner.id))
         return self._first_contact(halves)
 
     def _first_contact(self, halves: Mapping[Side, Half]) -> Decision:
@@ -216,3 +227,15 @@ class Unlinked:
             right=halves[Side.RIGHT],
             presence=dict.fromkeys(Side, Presence.PRESENT),
         )
+
+
+def _put_off(alone: Decision, halves: Mapping[Side, Half], why: str) -> Decision:
+    """The records wait for the reason, or are held where there is none."""
+    return replace(
+        alone,
+        left=halves.get(Side.LEFT, alone.left),
+        right=halves.get(Side.RIGHT, alone.right),
+        hold=not why,
+        waits=dict.fromkeys(halves, (Wait.DEFERRED, why)) if why else {},
+        buckets=dict.fromkeys(halves, Bucket.WAITING if why else Bucket.IN_DOUBT),
+    )

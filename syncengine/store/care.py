@@ -100,7 +100,7 @@ def rebuild(path: Path, *, now: float) -> Rebuilt:
                     elsewhere = Identity(old, path).verdict() in (Verdict.COPIED, Verdict.BACKUP)
                     if not elsewhere:  # a copy knows the processes of its original
                         _prove_idle(old, path, now)
-                    links, doubtful = _take_over(old, new)
+                    links, doubtful = take_over(old, new)
             except _Unreadable as error:
                 unread = str(error)
         with told(path):
@@ -181,8 +181,12 @@ def _prove_idle(database: Database, path: Path, now: float) -> None:
             raise StateError(msg)
 
 
-def _take_over(old: Database, new: Database) -> tuple[int, int]:
-    """Copy what a new state needs to recognise old acquaintances: the pairs, their accounts, and which ids were linked."""
+def take_over(old: Database, new: Database) -> tuple[int, int]:
+    """
+    Copy what a new state needs to recognise old acquaintances: the pairs, their accounts, and which ids were linked.
+
+    Returns how many links are remembered, and how many writes of the old state were in doubt.
+    """
     doubtful = int(old.value("SELECT count(*) FROM intent WHERE state IN ('sent','unknown','parked')"))
     with new.transaction():
         new.executemany(

@@ -10,7 +10,7 @@ from syncengine.connector import Fields, Native
 from syncengine.core.codec import decode, decode_beside, encode, encode_beside
 from syncengine.core.decision import LinkState
 from syncengine.core.model import Side
-from syncengine.store.database import Database, listed, pack, unpack
+from syncengine.store.database import Database, end_of, listed, pack, unpack
 from syncengine.store.journal import OPEN
 from syncengine.store.staging import linked_to, packed
 
@@ -116,8 +116,12 @@ class Links:
         return None if row is None else unpack(row[0])
 
     def forget_former(self, pair: int) -> None:
-        """A run saw everything: what is not linked by now is not the same thing."""
-        self._db.execute("DELETE FROM former WHERE pair=?", (pair,))
+        """A run saw everything: what is not linked by now, nor waits for it, is not the same thing."""
+        self._db.execute(
+            "DELETE FROM former WHERE pair=? AND left_id NOT IN (SELECT id FROM pending WHERE end=?) "
+            "AND right_id NOT IN (SELECT id FROM pending WHERE end=?)",
+            (pair, *(end_of(pair, side) for side in Side)),
+        )
 
     def insert(self, links: Sequence[Link]) -> None:
         """Add links and set their numbers."""

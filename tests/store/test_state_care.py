@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from syncengine.store import care
 from syncengine.store.identity import Access, sidecar_of
 from syncengine.store.invariants import Gravity
 from syncengine.store.store import Store
-from tests.support.engine import Bench, people_spec
+from tests.support.engine import PEOPLE, Bench, people_spec
 
 NOW = 1_800_000_000.0
 
@@ -126,6 +127,56 @@ def test_a_rebuilt_state_knows_records_without_a_key_by_id_and_doubles_none(tmp_
     assert office.bench.writes() == before
     assert len(office.bench.left) == len(office.bench.right) == 2
     assert [report.exit for report in reports] == [Exit.REFUSED, Exit.DONE, Exit.DONE]
+
+
+@pytest.fixture
+def keyless(tmp_path: Path) -> Office:
+    """Two people without a key on both sides, in sync."""
+    made = Office(tmp_path, keyless=Keyless.CREATE)
+    for name in ("ann", "ben"):
+        made.bench.left.insert(email=None, name=name, phone="1", tags=["x"])
+    made.settle()
+    return made
+
+
+def test_a_rebuilt_state_asks_for_a_partner_that_a_listing_does_not_show_yet(keyless: Office) -> None:
+    right = keyless.bench.right
+    right.redefine(replace(right.resource, capabilities=replace(right.resource.capabilities, lag=3600.0)))
+    keyless.bench.reconnect()
+    care.rebuild(keyless.path, now=NOW)
+    keyless.sync()
+    assert len(keyless.bench.left) == len(right) == 2
+    keyless.bench.clock.time += 7200
+    keyless.settle()
+    assert len(keyless.bench.left) == len(right) == 2
+
+
+def test_a_rebuilt_state_knows_by_id_also_in_the_next_run_who_could_not_be_linked_in_this_one(keyless: Office) -> None:
+    ann = next(iter(keyless.bench.left.records()))
+    keyless.bench.left.edit(ann, phone="2")
+    care.rebuild(keyless.path, now=NOW)
+    keyless.bench.left.conceal(ann)
+    keyless.sync(keyless.sync().approval)
+    keyless.bench.left.concealed.clear()
+    assert keyless.sync().inbox_open == 1, "the phone differed when they met"
+    assert len(keyless.bench.left) == len(keyless.bench.right) == 2
+
+
+def test_a_rebuilt_state_knows_by_id_whom_a_record_in_quarantine_belongs_to(keyless: Office) -> None:
+    """The partner has a key for a while, so that another one was to be made, and was refused; then the key is gone again."""
+    bench = keyless.bench
+    ann = next(iter(bench.left.records()))
+    (there,) = (id_ for id_, row in bench.right.records().items() if row["name"] == "ann")
+    bench.redefine(Side.RIGHT, replace(PEOPLE[2], max_length=3))
+    bench.right.edit(there, email="ann@example.com")
+    bench.right.insert(email="ann@example.com")
+    bench.left.edit(ann, phone="much too long")
+    care.rebuild(keyless.path, now=NOW)
+    keyless.sync(keyless.sync().approval)
+    bench.right.edit(there, email=None)
+    report = keyless.sync()
+    assert (report.written, report.inbox_open) == ({"left.create": 1}, 1)
+    assert len(bench.left) == len(bench.right) == 3
 
 
 def test_a_record_without_a_key_whose_partner_is_gone_is_made_anew_not_deleted(tmp_path: Path) -> None:
