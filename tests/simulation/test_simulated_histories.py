@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from syncengine.testing.simulate.campaign import WORLDS, run_seeds, table
+from syncengine.testing.simulate.campaign import run_seeds, table
 from syncengine.testing.simulate.chain import draw_setup
+from syncengine.testing.simulate.describe import WORLDS
 from syncengine.testing.simulate.history import simulate
 from syncengine.testing.simulate.reconfigure import KINDS
 from syncengine.testing.simulate.setup import Fault, World, draw_pair

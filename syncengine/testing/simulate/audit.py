@@ -18,6 +18,7 @@ from syncengine.testing.simulate.bounds import in_scope
 from syncengine.testing.simulate.crash import Violation
 from syncengine.testing.simulate.farside import Row
 from syncengine.testing.simulate.ghost import NOTHING, Atom, atoms
+from syncengine.testing.simulate.ledger import everywhere
 from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.shapes import Shape
 from syncengine.testing.simulate.world import World
@@ -284,9 +285,9 @@ def _check_latest(
 def _kept(world: World, pair: Pair, shape: Shape, atom: tuple[str, object]) -> bool:
     return any(
         atom in atoms(shape, decode(value)["value"])
-        for (value,) in world.connection.execute(
-            "SELECT value FROM attic WHERE pair=? AND field IN (?, ?)", (pair.number, shape.left, shape.right)
-        ).fetchall()
+        for (value,) in everywhere(
+            world.states, "SELECT value FROM attic WHERE pair=? AND field IN (?, ?)", (pair.number, shape.left, shape.right)
+        )
     )
 
 

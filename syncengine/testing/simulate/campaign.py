@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from syncengine.heap import spare_the_collector
-from syncengine.testing.simulate.history import ENGINE_RUNS, KILL_POINTS, simulate
+from syncengine.testing.simulate.describe import ENGINE_RUNS, KILL_POINTS, WORLDS
+from syncengine.testing.simulate.history import simulate
 from syncengine.testing.simulate.setup import Fault, World
 
 _CHUNK = 50
@@ -112,12 +113,6 @@ INVARIANTS: Mapping[str, str] = {
     "accounted": "records read = the sum of the buckets",
 }
 """What is checked, by the names of the reliability reference; each is counted every time it is."""
-
-WORLDS = (
-    "a chain of two pairs", "a config that changes", "runs over single records", "a system that gives ids out again",
-    "a system that refuses some records",
-)  # fmt: skip
-"""What a history may have beside one pair, one config, runs over everything, and systems that take all and give no id twice."""
 
 _GROUPS = (
     ("config changes", "config changed: "),

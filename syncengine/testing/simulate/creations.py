@@ -69,10 +69,25 @@ class Creations(Judge):
             else:
                 raise Violation("I5", f"our own record {source} was mirrored back although its origin {origin} lives")
             self._resurrection(side, source, sent)
+            self._not_met_again(side, source)
         self._twin(side, change.key, after)
         self.bounds.check_create(side, sent, after)
         for shape in self._setup.fields:
             self._no_invention(shape, NOTHING, atoms(shape, after[shape.native(side)]))
+
+    def _not_met_again(self, side: Side, source: str) -> None:
+        """A rebuilt state knows two records without a key by their ids."""
+        ghost = self._ghost
+        partner, rebuilt = ghost.once.get((side.other, source), ("", 0))
+        if partner not in self.far[side].live or ghost.born[side, partner] > rebuilt or any(self.has_hidden.values()):
+            return
+        for where in ((side.other, source), (side, partner)):
+            marks = ghost.cells[*where, self._setup.email.name]
+            if marks[-1].atoms or marks[-1].seq > rebuilt:
+                return
+        raise Violation(
+            "I5", f"{source} and {partner} on the {side.value} have no key, and were linked before the state was rebuilt"
+        )
 
     def created(self, side: Side, key: str, id_: str) -> None:
         """Which record a create made, told right after it did."""

@@ -1,9 +1,27 @@
-"""A simulated world in words, as its story begins."""
+"""A simulated world in words, as its story begins and as the table of a campaign names it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from syncengine.core.model import AnyOf, Condition, Side
 from syncengine.testing.simulate.setup import Setup
+
+ENGINE_RUNS: Final = "runs of the engine"
+"""What a history counts its runs under: passes over one pair, those that were refused or broke off included."""
+KILL_POINTS: Final = "kill points passed"
+"""What it counts the moments under at which the process could have died: before and after each call and each commit."""
+
+WORLDS: Mapping[str, Callable[[Setup], bool]] = {
+    "a chain of two pairs": lambda setup: setup.is_chain,
+    "a config that changes": lambda setup: setup.is_changing,
+    "runs over single records": lambda setup: setup.is_hinted,
+    "a system that gives ids out again": lambda setup: any(each.reuses_ids for each in setup.manners.values()),
+    "a system that refuses some records": lambda setup: any(each.picky for each in setup.manners.values()),
+    "a state that is rebuilt": lambda setup: setup.is_rebuilding,
+}
+"""What a history may have beside one pair, one config, one state, runs over everything, and systems that take all."""
 
 
 def describe_setup(setup: Setup) -> list[str]:

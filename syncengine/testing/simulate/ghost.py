@@ -76,6 +76,7 @@ class Ghost:
         self.respelled: dict[Cell, int] = {}
         self.retyped: dict[Cell, int] = {}
         self.excused: set[tuple[str, Atom]] = set()
+        self.once: dict[tuple[Side, str], tuple[str, int]] = {}
         self.reborn: dict[tuple[Side, str], str] = {}
         self._buried = 0
         self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
@@ -114,6 +115,15 @@ class Ghost:
             marks.append(Mark(seq, now, by_person))
             for atom in now - (before or NOTHING):
                 introduced[shape.name, atom] = seq
+
+    def forget_links(self) -> None:
+        """The state was rebuilt: who is linked with whom, and who was made for whom, the engine has to find out anew."""
+        self.once = {where: (partner, self.seq) for where, partner in self.partner.items()}
+        tables: tuple[dict[tuple[Side, str], Any], ...] = (
+            self.partner, self.partners, self.made_for, self.made_from, self.made_by,
+        )  # fmt: skip
+        for known in tables:
+            known.clear()
 
     def _is_not_ours(self, side: Side, id_: str) -> None:
         """A person made a new record with the id of one that is gone: neither did we make it, nor anything for it."""

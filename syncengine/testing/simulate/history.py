@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from syncengine.core.decision import AskKind
 from syncengine.core.merge import Pick
@@ -23,10 +23,10 @@ from syncengine.testing.simulate.bounds import fence
 from syncengine.testing.simulate.chain import draw_setup
 from syncengine.testing.simulate.connector import connect
 from syncengine.testing.simulate.crash import Crash, Violation
-from syncengine.testing.simulate.describe import describe_pair, describe_setup
+from syncengine.testing.simulate.describe import ENGINE_RUNS, KILL_POINTS, WORLDS, describe_pair, describe_setup
 from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.ports import CountedTokens, TapedExecutor
-from syncengine.testing.simulate.process import PLACE, SimApp, fresh_connection, give_back
+from syncengine.testing.simulate.process import PLACE, SimApp, fresh_connection, give_back, rebuild
 from syncengine.testing.simulate.reconfigure import edit_config
 from syncengine.testing.simulate.setup import Fault, Setup
 from syncengine.testing.simulate.setup import World as Kind
@@ -34,10 +34,6 @@ from syncengine.testing.simulate.tape import Slot, Tape
 from syncengine.testing.simulate.world import Blow, Lie, World
 
 HEALING_ROUNDS = 10
-ENGINE_RUNS: Final = "runs of the engine"
-"""What a history counts its runs under: passes over one pair, those that were refused or broke off included."""
-KILL_POINTS: Final = "kill points passed"
-"""What it counts the moments under at which the process could have died: before and after each call and each commit."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,11 +58,7 @@ class History:
         self.setup: Setup = setup or draw_setup(tape, kind)
         self.connection = fresh_connection()
         self.world = World(tape, self.setup, self.connection, self.counts)
-        self.counts["world: a chain of two pairs"] += self.setup.is_chain
-        self.counts["world: a config that changes"] += self.setup.is_changing
-        self.counts["world: runs over single records"] += self.setup.is_hinted
-        self.counts["world: a system that gives ids out again"] += any(each.reuses_ids for each in self.setup.manners.values())
-        self.counts["world: a system that refuses some records"] += any(each.picky for each in self.setup.manners.values())
+        self.counts.update({f"world: {what}": int(is_so(self.setup)) for what, is_so in WORLDS.items()})
         if story:
             self.world.story = []
             for line in describe_setup(self.setup):
@@ -80,6 +72,7 @@ class History:
     def close(self) -> None:
         self.counts[ENGINE_RUNS] += self._last_run()
         self.counts[KILL_POINTS] += len(self.world.boundaries)
+        self.world.close()
         give_back(self.connection)
 
     def _start(self) -> SimApp:
@@ -99,6 +92,8 @@ class History:
                 world.people.act()
             world.clock.time += self.tape.choose((60.0, 1.0, 10.0, 700.0))
             world.pass_time()
+            if self.setup.is_rebuilding and self.tape.chance(0.3):
+                self._rebuild()
             self._lies()
             self._answer_some()
             if self.setup.is_changing and self.tape.chance(0.4):
@@ -138,6 +133,17 @@ class History:
         self.counts[f"config changed: {kind}"] += 1
         if self.world.story is not None:
             self.world.tell(f"the operator edits the config: {describe_pair(setup)}")
+        self.app = self._start()
+
+    def _rebuild(self) -> None:
+        """The operator has the state rebuilt, once nothing is in doubt."""
+        world = self.world
+        if world.is_awaited or self.connection.execute("SELECT 1 FROM intent WHERE state NOT IN ('done', 'closed')").fetchone():
+            return
+        self.counts["the state was rebuilt"] += 1
+        if world.story is not None:
+            world.tell("the operator has the state rebuilt")
+        world.forget(rebuild(self.connection))
         self.app = self._start()
 
     def _last_run(self) -> int:

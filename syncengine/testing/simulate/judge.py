@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from sqlite3 import Connection
 
 from syncengine.core.model import Side
@@ -25,8 +25,9 @@ class Judge(Witness):
     The judges of one pair share this; `late_from` is set while a late request lands: what was known at the moment it was sent.
     """
 
-    def __init__(self, pair: int, configs: Configs, ghost: Ghost, connection: Connection, counts: Counter[str]) -> None:
-        self._ledger = Ledger(pair, connection)
+    def __init__(self, pair: int, configs: Configs, ghost: Ghost, states: Sequence[Connection], counts: Counter[str]) -> None:
+        connection = states[0]
+        self._ledger = Ledger(pair, states)
         self._configs = configs
         self._ghost = ghost
         self._connection = connection

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from sqlite3 import Connection
+from typing import Any
 
 from syncengine.connector import Native
 from syncengine.core.codec import decode
@@ -18,9 +19,10 @@ from syncengine.testing.simulate.shapes import Shape
 class Ledger:
     """The state of one pair, read only."""
 
-    def __init__(self, pair: int, connection: Connection) -> None:
+    def __init__(self, pair: int, states: Sequence[Connection]) -> None:
         self._pair = pair
-        self._connection = connection
+        self._connection = states[0]
+        self._states = states
 
     def has_another(self, side: Side, id_: str, source: str) -> bool:
         """Whether a record found another partner meanwhile than the one it was made for."""
@@ -59,26 +61,19 @@ class Ledger:
 
     def proved_updates(self, side: Side, id_: str) -> Iterator[Mapping[str, Native]]:
         """What the updates of a record sent that were proved."""
-        for (payload,) in self._connection.execute(
-            "SELECT payload FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='done'",
-            (self._pair, side.value, pack(id_)),
-        ).fetchall():
+        sql = "SELECT payload FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='done'"
+        for (payload,) in everywhere(self._states, sql, (self._pair, side.value, pack(id_))):
             yield decode(payload)
 
     def was_in_doubt(self, side: Side, id_: str) -> bool:
         """Whether an update of the record ever ended without proof, and no version was known that could have proved anything."""
-        row = self._connection.execute(
-            "SELECT 1 FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='closed' AND version IS NULL",
-            (self._pair, side.value, pack(id_)),
-        ).fetchone()
-        return row is not None
+        sql = "SELECT 1 FROM intent WHERE pair=? AND side=? AND record=? AND op='update' AND state='closed' AND version IS NULL"
+        return bool(everywhere(self._states, sql, (self._pair, side.value, pack(id_))))
 
     def is_kept(self, side: Side, id_: str, shape: Shape, atom: Atom) -> bool:
         """Whether a value of a record was put into the attic."""
-        rows = self._connection.execute(
-            "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?",
-            (self._pair, side.value, pack(id_), shape.native(side)),
-        ).fetchall()
+        sql = "SELECT value FROM attic WHERE pair=? AND side=? AND record=? AND field=?"
+        rows = everywhere(self._states, sql, (self._pair, side.value, pack(id_), shape.native(side)))
         return any(atom in atoms(shape, decode(value)["value"]) for (value,) in rows)
 
     def shadows_of(self, side: Side, id_: str) -> Mapping[Side, Mapping[str, Native]]:
@@ -117,3 +112,8 @@ class Ledger:
             "SELECT run, (SELECT max(id) FROM run) FROM intent WHERE idempotency_key=?", (key,)
         ).fetchone()
         return None if run == latest else int(run)
+
+
+def everywhere(states: Sequence[Connection], sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """What a state and those that it was rebuilt from say: their journals, attics and inboxes are kept beside it."""
+    return [row for each in states for row in each.execute(sql, parameters)]

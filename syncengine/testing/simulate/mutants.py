@@ -369,8 +369,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="reborn_unseen", rule="while a create is in doubt, what has its key may be new, though its id is not",
-        patches=lambda: [(module, "is_another", lambda *_: False) for module in (linked, recover)],
-    ),
+        patches=lambda: [(module, "is_another", lambda *_: False) for module in (linked, recover)]),
     *WORLDLY,
     Mutant(
         name="no_budget", rule="deletes add up over a day",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 
 from syncengine.core.model import Side
@@ -20,11 +20,11 @@ class Pair:
     ever decided about a whole record.
     """
 
-    def __init__(self, number: int, setup: Setup, connection: Connection, counts: Counter[str]) -> None:
+    def __init__(self, number: int, setup: Setup, states: Sequence[Connection], counts: Counter[str]) -> None:
         self.number = number
         self.configs = Configs(setup)
         self.ghost = Ghost(setup.fields)
-        self.oracle = Oracle(number, self.configs, self.ghost, connection, counts)
+        self.oracle = Oracle(number, self.configs, self.ghost, states, counts)
         self.far: Mapping[Side, FarSide] = {}
         self.apart: set[tuple[int, str]] = set()
         self.chosen = False

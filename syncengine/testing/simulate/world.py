@@ -66,7 +66,10 @@ class Blow(Enum):
 
 
 class World:
-    """One history in the making. `hostile` is switched off for healing; `tell` receives the story, if anybody listens."""
+    """
+    One history in the making. `hostile` is switched off for healing; `tell` receives the story, if anybody listens. `states` are
+    that which is in use, and those that it was rebuilt from.
+    """
 
     def __init__(self, tape: Tape, setup: Setup, connection: Connection, counts: Counter[str]) -> None:
         self.tape = tape
@@ -74,14 +77,15 @@ class World:
         self.connection = connection
         self.counts = counts
         self.clock = SimClock()
+        self.states = [connection]
         setups = [setup] if setup.next is None else [setup, setup.next]
-        self.pairs = [Pair(number, each, connection, counts) for number, each in enumerate(setups, 1)]
+        self.pairs = [Pair(number, each, self.states, counts) for number, each in enumerate(setups, 1)]
         self.systems: dict[str, FarSide] = {}
         self.seats: dict[str, Seats] = {}
         for pair in self.pairs:
             self._join(pair)
         self.people = People(self)
-        self.protocol = Protocol(self.pairs, connection, self.clock, counts)
+        self.protocol = Protocol(self.pairs, self.states, self.clock, counts)
         self.hostile = True
         self.story: list[str] | None = None
         self.lies: dict[str, Lie | None] = dict.fromkeys(self.systems)
@@ -211,6 +215,23 @@ class World:
         if isinstance(change, Create) and isinstance(outcome, Written) and far.effects > before:
             pair.oracle.created(side, change.key, outcome.id)
         return outcome
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a request is still on its way."""
+        return bool(self._late)
+
+    def forget(self, old: Connection) -> None:
+        """The state was rebuilt: what the engine knew is in the old one."""
+        self.states.append(old)
+        for pair in self.pairs:
+            pair.ghost.forget_links()
+            pair.apart.clear()
+
+    def close(self) -> None:
+        """Let go of the states that were rebuilt."""
+        for old in self.states[1:]:
+            old.close()
 
     @property
     def effects(self) -> int:

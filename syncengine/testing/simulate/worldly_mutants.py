@@ -1,4 +1,4 @@
-"""Mutants that only a certain world notices: a chain of pairs, a config that changes, or a system that gives ids out again."""
+"""Mutants that only some worlds notice: with chains of pairs, configs that change, rebuilt states, ids given out again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from syncengine.engine import decide, linked, run
 from syncengine.engine.vacancies import Vacancies
 from syncengine.store import records
 from syncengine.store.leases import Leases
+from syncengine.testing.simulate import history, process
 from syncengine.testing.simulate.mutant import Mutant, Patch
 from syncengine.testing.simulate.setup import Setup, World
 
@@ -81,6 +82,17 @@ def _lease_of_a_pair() -> list[Patch]:
     return [(Leases, "acquire", acquire)]
 
 
+def _former_forgotten() -> list[Patch]:
+    original = process.rebuild
+
+    def rebuild(connection: Any) -> Any:
+        old = original(connection)
+        connection.execute("DELETE FROM former")
+        return old
+
+    return [(history, "rebuild", rebuild)]
+
+
 WORLDLY: tuple[Mutant, ...] = (
     Mutant(
         name="own_doubts", rule="a create in doubt blocks its key in its resource for every pair",
@@ -103,6 +115,10 @@ WORLDLY: tuple[Mutant, ...] = (
     Mutant(
         name="config_unguarded", rule="what a changed config would write is approved first", patches=_config_unguarded,
         needs=_changing,
+    ),
+    Mutant(
+        name="former_forgotten", rule="a rebuilt state knows by their ids what has no key", patches=_former_forgotten,
+        needs=lambda setup: setup.is_rebuilding,
     ),
     Mutant(
         name="ids_for_ever", rule="what was decided about an id does not stand once a new record has it",
