@@ -57,17 +57,22 @@ def names(folder: Path) -> tuple[list[str], list[str]]:
 EXPECTED = sorted([*(f"P{n}" for n in range(1, 8)), "New"])
 
 
+def assert_told_apart(folder: Path) -> None:
+    """A new line in the file becomes a row of its own, and the one that is gone goes from the file."""
+    with (folder / "people.csv").open("a") as file:
+        file.write(",new@example.com,New\n")
+    for _ in range(3):
+        sync(folder)
+    assert names(folder) == (EXPECTED, EXPECTED)
+
+
 def test_a_row_made_under_the_id_of_a_row_deleted_in_the_same_run(folder: Path) -> None:
     sync(folder)
     database = sqlite3.connect(folder / "office.db")
     with database:
         database.execute("DELETE FROM people WHERE name='P8'")
     database.close()
-    with (folder / "people.csv").open("a") as file:
-        file.write(",new@example.com,New\n")
-    for _ in range(3):
-        sync(folder)
-    assert names(folder) == (EXPECTED, EXPECTED)
+    assert_told_apart(folder)
 
 
 def test_a_row_without_id_that_is_given_the_id_of_a_removed_row(folder: Path) -> None:
@@ -87,11 +92,7 @@ def test_a_row_made_under_the_id_of_a_row_that_is_deleted_right_before(folder: P
         "CREATE TRIGGER deleting BEFORE INSERT ON people WHEN new.name='New' BEGIN DELETE FROM people WHERE name='P8'; END"
     )
     database.close()
-    with (folder / "people.csv").open("a") as file:
-        file.write(",new@example.com,New\n")
-    for _ in range(3):
-        sync(folder)
-    assert names(folder) == (EXPECTED, EXPECTED)
+    assert_told_apart(folder)
     database = sqlite3.connect(folder / "office.db")
     assert database.execute("SELECT id FROM people WHERE name='New'").fetchone() == (8,)
     database.close()
