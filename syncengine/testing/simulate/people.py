@@ -144,6 +144,8 @@ class People:
         name = self._shape().native(far.side)
         now = far.live[id_].fields[name]
         for event in reversed(far.events):
+            if event.id == id_ and event.is_new:
+                return None  # what was before was another record with this id
             if event.id == id_ and event.before is not None and event.before.fields[name] != now:
                 old = event.before.fields[name]
                 return f"reverts {name} of {id_} to {old!r}" if far.edit(id_, {name: old}) else None
