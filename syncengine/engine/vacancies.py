@@ -22,15 +22,15 @@ from syncengine.store.records import Pending
 
 class Vacancies:
     """
-    The ids that new records were given while one run wrote, where the state had heard of them. `links` are those that had to let
-    go of one, with the side. What the run decided before about whoever had such an id does not stand any more.
+    The ids that new records were given while one run wrote, where the state had heard of them. What the run decided before about
+    whoever had such an id does not stand any more.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
         self._pair = context.pair.number
-        self.links: dict[int, Side] = {}
+        self._vacated: dict[int, Side] = {}
         self._made: dict[tuple[Side, str], int] = {}
 
     def made(self, side: Side, works: Mapping[str, Work]) -> None:
@@ -89,7 +89,7 @@ class Vacancies:
         links = self._store.links
         numbers = {*links.live_of(self._pair, side, [id_]).values(), *links.dead_of(self._pair, side, id_)}
         for link in links.load(sorted(numbers)).values():
-            self.links[link.number] = side
+            self._vacated[link.number] = side
             survivor = link.side(side.other).id
             if survivor is None:
                 links.end([link.number])
@@ -107,10 +107,12 @@ class Vacancies:
 
     def let_go(self, link: Link) -> None:
         """Take from a link the id that it has no more, if so; one whose other record is still being made goes on without."""
-        side = self.links.get(link.number)
-        if side is not None:
-            link.replace(side, LinkSide(id=None))
-            link.state = LinkState.CREATING if link.state is LinkState.CREATING else LinkState.DEAD
+        side = self._vacated.get(link.number)
+        if side is None:
+            return
+        link.replace(side, LinkSide(id=None))
+        if link.state is not LinkState.CREATING:
+            link.state = LinkState.DEAD
 
     def _wait(self, link: Link, side: Side, survivor: str) -> None:
         """The partner of who is gone waits until that is decided."""
