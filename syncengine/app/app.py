@@ -220,6 +220,7 @@ class App:
             refused=report.refused,
             approval=report.approval,
             exit=report.exit,
+            doubt_ends_at=report.doubt_ends_at,
             notes=tuple(dict.fromkeys((*first.notes, *report.notes))),
         )
         return sum(report.pending.values()) < sum(first.pending.values()) or bool(report.written)

@@ -162,7 +162,8 @@ def offset(pair: str, spec_text: str | None, jitter: float) -> float:
 class Entry:
     """
     One pair of the timetable. `moments` is None where only people and hints start it. `next_at` is when its schedule does,
-    `sweep_at` when its age asks for everything to be read.
+    `sweep_at` when its age asks for everything to be read, `doubt_at` when a whole run may prove what became of a write in doubt.
+    `doubts`: 0 where nothing is in doubt, else one more than whole runs could not prove it.
 
     `retry_at`: a pair that failed, or found its resources held by somebody else, waits until then, whatever its schedule says.
     """
@@ -172,22 +173,22 @@ class Entry:
     pace: float
     next_at: float | None = None
     sweep_at: float | None = None
+    doubt_at: float | None = None
     retry_at: float | None = None
+    doubts: int = 0
     failures: int = 0
     locked: int = 0
     trouble: str = ""
 
     def is_due(self, now: float) -> bool:
-        if self.moments is None:
-            return False
-        if self.retry_at is not None:
+        if self.retry_at is not None and (self.retry_at > now or self.moments is not None):
             return self.retry_at <= now
         return self.due_at is not None and self.due_at <= now
 
     @property
     def due_at(self) -> float | None:
         """When it starts by itself, unless it has to wait."""
-        return min((at for at in (self.next_at, self.sweep_at) if at is not None), default=None)
+        return min((at for at in (self.next_at, self.sweep_at, self.doubt_at) if at is not None), default=None)
 
     @property
     def is_backing_off(self) -> bool:
@@ -196,10 +197,14 @@ class Entry:
 
 @dataclass(slots=True, kw_only=True)
 class Known:
-    """What the state knows of a pair: when its last scheduled run began, and when both sides were last read whole."""
+    """
+    What the state knows of a pair: when its last scheduled run began, when both sides were last read whole, and whether a write
+    is in doubt.
+    """
 
     last: float | None = None
     full_at: float | None = None
+    in_doubt: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -224,8 +229,17 @@ class Timetable:
 
     def _entry(self, spec: PairSpec, known: Known) -> Entry:
         old = self.before.entries.get(spec.name) if self.before is not None else None
+        doubts, doubt_at = (1, self.now) if known.in_doubt else (0, None)
         if spec.schedule is None:
-            return Entry(moments=None, full_sweep=spec.full_sweep, pace=_LONGEST_PAUSE, failures=old.failures if old else 0)
+            failures = old.failures if old else 0
+            return Entry(
+                moments=None,
+                full_sweep=spec.full_sweep,
+                pace=_LONGEST_PAUSE,
+                failures=failures,
+                doubts=doubts,
+                doubt_at=doubt_at,
+            )
         moments = timing(spec.schedule, zone=self.zone, start=self.now)
         later = offset(spec.name, spec.schedule, self.jitter)
         schedule = parse_schedule(spec.schedule)
@@ -237,6 +251,8 @@ class Timetable:
         entry = Entry(
             moments=after,
             full_sweep=spec.full_sweep,
+            doubts=doubts,
+            doubt_at=doubt_at,
             pace=schedule.seconds if isinstance(schedule, Every) else _FIRST_PAUSE,
         )
         if isinstance(schedule, AtStart):
@@ -268,6 +284,8 @@ class Timetable:
                 entry.next_at = entry.moments(now)
             if entry.sweep_at is not None:
                 entry.sweep_at = min(entry.sweep_at, now + entry.full_sweep)
+            if entry.doubt_at is not None:
+                entry.doubt_at = min(entry.doubt_at, now + _LONGEST_PAUSE)
             if entry.retry_at is not None:
                 entry.retry_at = min(entry.retry_at, now + _LONGEST_PAUSE)
 
@@ -276,7 +294,7 @@ class Timetable:
         entry = self.entries[pair]
         entry.retry_at = None
         entry.next_at = entry.moments(now) if entry.moments is not None else None
-        entry.sweep_at = None
+        entry.sweep_at = entry.doubt_at = None
 
     def ended(self, pair: str, now: float, *, full_at: float | None) -> None:
         """A run went through, or was refused: both leave nothing to try again by itself."""
@@ -292,6 +310,21 @@ class Timetable:
         entry.failures, entry.locked, entry.trouble = entry.failures + 1, 0, trouble
         first = min(max(entry.pace, _FIRST_PAUSE), _LONGEST_PAUSE)
         entry.retry_at = now + min(_LONGEST_PAUSE, first * 2.0 ** min(entry.failures - 1, 10))
+        if entry.doubts:
+            entry.doubt_at = entry.retry_at
+
+    def doubted(self, pair: str, now: float, ends_at: float | None, *, is_whole: bool) -> None:
+        """
+        A run left writes in doubt that a whole run may prove from `ends_at` on, or none: who sent word of one record waits for
+        that, and not for the schedule. What could be proved and was not is looked at ever more rarely, down to once an hour.
+        """
+        entry = self.entries[pair]
+        if ends_at is None:
+            entry.doubts, entry.doubt_at = 0, None
+            return
+        entry.doubts = max(1, entry.doubts + is_whole)
+        at = min(max(ends_at, now + _FIRST_LOOK * 2.0 ** min(entry.doubts - 1, 12)), now + _LONGEST_PAUSE)
+        entry.doubt_at = at if entry.doubt_at is None else min(entry.doubt_at, at)
 
     def held_up(self, pair: str, now: float) -> None:
         """Somebody else holds its resources: no failure, it looks again soon."""

@@ -195,6 +195,9 @@ class Service:
             self._follow_references(pair, result)
         else:
             roster.timetable.failed(pair, now, result.trouble)
+        if result.report is not None:
+            ends_at = result.report.doubt_ends_at
+            roster.timetable.doubted(pair, now, None if ends_at is None else ends_at.timestamp(), is_whole=job.is_whole)
         if pair in self._hinted:
             self._ask_look(pair, now)
         return RunEnded(

@@ -174,7 +174,11 @@ def known_of(store: Store, pairs: Iterable[str]) -> dict[str, Known]:
     known = {}
     for pair in pairs:
         last, state = store.runs.note(f"scheduled:{pair}"), store.runs.find_pair(pair)
-        known[pair] = Known(last=None if last is None else float(last), full_at=None if state is None else whole_at(state))
+        known[pair] = Known(
+            last=None if last is None else float(last),
+            full_at=None if state is None else whole_at(state),
+            in_doubt=state is not None and store.journal.is_in_doubt(state.number),
+        )
     return known
 
 

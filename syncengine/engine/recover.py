@@ -9,6 +9,7 @@ record's *current* value as a base: the base is what the intent sent, and what i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 from syncengine.connector import Answer, Create, Fields, Record, Tombstone, Written
 from syncengine.core.decision import Op
@@ -25,6 +26,17 @@ from syncengine.engine.linked import is_another
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
 from syncengine.store.journal import Intent, IntentState
+
+
+def doubt_ends_at(context: Context) -> datetime | None:
+    """When a run over the whole pair may prove an outcome at the earliest; None where all are proved, or left to people."""
+    ends = []
+    for intent in context.store.journal.unresolved(context.pair.number):
+        if intent.state is not IntentState.PARKED:
+            capabilities = context.remotes[intent.side].capabilities
+            unseen = capabilities.lag if intent.op is Op.CREATE else 0.0
+            ends.append(intent.sent_at + capabilities.late_arrival + unseen)
+    return datetime.fromtimestamp(min(ends), UTC) if ends else None
 
 
 class Recovery:

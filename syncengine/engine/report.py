@@ -136,7 +136,8 @@ class RunReport:
     """
     What a run did. Per side, `read` equals the sum of `buckets`. `written`: `right.create` and the like -> number.
     `pending`: records that are not settled, by reason. `shortfalls`: `right.name` and the like -> how many values of that field a
-    system did not store as they were sent; `notes` tells of which records.
+    system did not store as they were sent; `notes` tells of which records. `doubt_ends_at`: from when on a run over the whole
+    pair may prove what became of a write in doubt, None where nothing is.
     """
 
     run: int
@@ -158,6 +159,7 @@ class RunReport:
     exit: Exit = Exit.DONE
     notes: tuple[str, ...] = ()
     shortfalls: Mapping[str, int] = field(default_factory=dict)
+    doubt_ends_at: datetime | None = None
 
 
 def document(report: RunReport) -> dict[str, Any]:

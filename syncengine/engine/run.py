@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from syncengine.core.decision import Bucket, Decision, Op
-from syncengine.core.detect import Presence
 from syncengine.core.guard import Tally, Trip, check
 from syncengine.core.mapping import SCHEMA
 from syncengine.core.model import Side
+from syncengine.engine.actions import identify_lines, lines
 from syncengine.engine.apply import Applier
 from syncengine.engine.commit import lease_seconds
 from syncengine.engine.context import Context
@@ -26,9 +26,9 @@ from syncengine.engine.decide import Decider
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.forecast import forecast
 from syncengine.engine.read import fetch, must_sweep, read_both, read_some, records_read
-from syncengine.engine.recover import Recovery
+from syncengine.engine.recover import Recovery, doubt_ends_at
 from syncengine.engine.references import stage_outdated
-from syncengine.engine.report import ActionLine, Exit, FieldDiff, PlanReport, RunReport, document
+from syncengine.engine.report import ActionLine, Exit, PlanReport, RunReport, document
 from syncengine.errors import ConnectorError, Interrupted, Refused
 
 _DAY = 86_400.0
@@ -56,9 +56,9 @@ def plan(context: Context) -> PlanReport:
     left, right = (context.remotes[side].end for side in Side)
 
     def actions() -> Iterator[ActionLine]:
-        yield from _identify_lines(context)
+        yield from identify_lines(context)
         for decision in decider.decisions():
-            yield from _lines(context, decision)
+            yield from lines(context, decision)
 
     return PlanReport(
         pair=context.rule.name,
@@ -371,30 +371,5 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         exit=code,
         notes=(*context.rule.drift, *context.notes, *context.told_shortfalls(), *context.told_skips()),
         shortfalls=dict(context.shortfalls),
+        doubt_ends_at=doubt_ends_at(context),
     )
-
-
-def _identify_lines(context: Context) -> Iterator[ActionLine]:
-    for side in Side:
-        for row in context.store.staging.provisional(side):
-            if row.presence is Presence.PRESENT:
-                label = context.rule.label(side, row.fields or {})
-                yield ActionLine(kind="identify", side=side.value, label=label, id=None, why="it has no id yet")
-
-
-def _lines(context: Context, decision: Decision) -> Iterator[ActionLine]:
-    """A decision as people read it."""
-    if decision.hold:
-        return
-    names = {side: {rule.native(side): rule.name for rule in context.rule.fields} for side in Side}
-    if decision.link is None and None not in (decision.left.id, decision.right.id):
-        yield ActionLine(kind="link", side="right", label=decision.label, id=decision.right.id, why="same key")
-    for write in decision.writes:
-        diffs = tuple(
-            FieldDiff(field=names[write.side].get(name, name), before=write.before.get(name), after=value)
-            for name, value in write.fields.items()
-        )
-        whys = sorted({why for why in write.whys.values() if why})
-        yield ActionLine(
-            kind=write.op.value, side=write.side.value, label=decision.label, id=write.id, diffs=diffs, why="; ".join(whys)
-        )

@@ -170,6 +170,11 @@ class Journal:
         sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND pair=? LIMIT 1"
         return bool(self._db.value(sql, (pair,)))
 
+    def is_in_doubt(self, pair: int) -> bool:
+        """Whether an outcome is not proved that another look may prove: one that is not left to a human."""
+        sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND state<>'parked' AND pair=? LIMIT 1"
+        return bool(self._db.value(sql, (pair,)))
+
     def replaced(self, pair: int, *, after: int) -> tuple[dict[Side, dict[str, int]], int]:
         """
         The ids whose record was made anew under another one, each with the link that it was made for, by intents above the number

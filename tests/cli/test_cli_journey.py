@@ -133,7 +133,7 @@ def test_one_record_can_be_synced_alone(desk, here):
 KEYS = {
     "plan": "pair left right read counts conflicts refused approval forecast notes exit actions",
     "sync": "run pair left right started_at finished_at read buckets written failed inbox_open quarantined pending "
-    "refused approval error exit notes shortfalls",
+    "refused approval error exit notes shortfalls doubt_ends_at",
 }
 
 

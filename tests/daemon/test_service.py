@@ -12,10 +12,10 @@ from syncengine.daemon.board import Activity
 from syncengine.daemon.chores import Chores
 from syncengine.daemon.news import Cause, Chore
 from syncengine.engine.report import Exit
-from syncengine.errors import AuthError, SyncError, TransientError
+from syncengine.errors import AuthError, OutcomeUnknown, SyncError, TransientError
 from syncengine.store.hints import Told
 from syncengine.store.store import Store
-from syncengine.testing.memory import CallKind
+from syncengine.testing.memory import CallKind, Moment
 from tests.support.household import START, Household, pair, started
 
 EVERY_5 = 'schedule = "every 5 minutes"'
@@ -409,6 +409,35 @@ def test_hints_of_a_failing_pair_wait_with_it(make):
     house.live(301)
     assert [each["name"] for each in house.people("two").records().values()] == ["Ada L"]
     assert hints_left(house) == 0
+
+
+@pytest.mark.parametrize("more", ['schedule = "every 6 hours"', ""])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_a_hint_left_in_doubt_does_not_wait_for_the_schedule(make, more, is_restarted):
+    """Only a whole listing tells whether a create without an answer was made: nobody sends a hint for that."""
+    house = make(pair("people", more))
+    house.people("one").insert(email="ada@example.com", name="Ada")
+    house.service.ask_run("people")
+    house.work()
+
+    def lose_answer(call, moment):
+        if call.kind is CallKind.WRITE and moment is Moment.AFTER:
+            house.worlds["two"].on_call = None
+            raise OutcomeUnknown("no answer came")
+
+    house.worlds["two"].on_call = lose_answer
+    tell(house, house.people("one").insert(email="bob@example.com", name="Bob"))
+    house.work()
+    assert (house.news[-1].cause, house.news[-1].report.exit) == (Cause.HINT, Exit.PARTIAL)
+    if is_restarted:
+        house.end()
+        house.begin()
+    house.live(10)
+    assert (house.news[-1].cause, house.news[-1].report.exit) == (Cause.SCHEDULE, Exit.DONE)
+    assert sorted(each["name"] for each in house.people("two").records().values()) == ["Ada", "Bob"]
+    runs = len(house.news)
+    house.live(3600)
+    assert len(house.news) == runs
 
 
 def test_an_event_counts_once_and_again_after_its_time(make):

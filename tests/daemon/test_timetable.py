@@ -251,6 +251,69 @@ def test_a_pair_held_up_by_another_run_looks_again_soon_and_counts_no_failure():
     assert timetable.entries["people"].failures == 0
 
 
+# Doubts
+
+
+def doubting(timetable, now, ends_at, *, is_whole=True):
+    """A run that left a write in doubt."""
+    if is_whole:
+        timetable.started("people", now)
+        timetable.ended("people", now, full_at=None)
+    timetable.doubted("people", now, ends_at, is_whole=is_whole)
+
+
+@pytest.mark.parametrize("schedule", ["every 6 hours", None])
+def test_a_write_in_doubt_is_looked_for_when_it_can_be_proved_and_not_when_the_schedule_says_so(schedule):
+    timetable = table(spec(schedule=schedule), known={"people": Known(last=START)})
+    doubting(timetable, START, START + 120, is_whole=False)
+    assert timetable.due(START + 119) == []
+    assert timetable.due(START + 120) == ["people"]
+    doubting(timetable, START + 120, None)
+    assert timetable.due(START + 7200) == []
+
+
+def test_a_doubt_that_nothing_proves_is_looked_at_ever_more_rarely():
+    timetable, now, pauses = table(spec(schedule=None)), START, []
+    for _ in range(14):
+        doubting(timetable, now, START)
+        pauses.append(timetable.next_at("people") - now)
+        now += pauses[-1]
+        assert timetable.due(now - 0.5) == []
+        assert timetable.due(now) == ["people"]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 3600.0, 3600.0]
+
+
+def test_runs_over_single_records_never_put_off_the_one_that_may_prove_a_doubt():
+    timetable = table(spec(schedule=None))
+    doubting(timetable, START, START)
+    for second in range(2):
+        doubting(timetable, START + second, START, is_whole=False)
+    assert timetable.due(START + 2) == ["people"]
+
+
+def test_a_pair_that_failed_waits_its_pause_whatever_is_in_doubt():
+    for schedule in ("every hour", None):
+        timetable = table(spec(schedule=schedule), known={"people": Known(last=START)})
+        timetable.failed("people", START, "no")
+        timetable.doubted("people", START, START, is_whole=False)
+        assert timetable.due(START + 3599) == []
+        assert timetable.due(START + 3600) == ["people"]
+
+
+def test_a_run_that_was_to_prove_a_doubt_and_failed_is_made_again():
+    timetable = table(spec(schedule=None))
+    doubting(timetable, START, START, is_whole=False)
+    timetable.started("people", START + 1)
+    timetable.failed("people", START + 1, "no")
+    assert timetable.due(START + 3600) == []
+    assert timetable.due(START + 3601) == ["people"]
+
+
+def test_a_restart_looks_at_what_is_in_doubt_first():
+    for schedule in ("every 6 hours", None):
+        assert table(spec(schedule=schedule), known={"people": Known(last=START, in_doubt=True)}).due(START) == ["people"]
+
+
 # Sweeps and reloads
 
 
