@@ -35,6 +35,29 @@ def resembles(context: Context, intent: Intent, fields: Fields, *, among: Collec
     return any(intent.payload[name] not in (None, "", []) for name in unread if among is None or name in among)
 
 
+def takes_after(context: Context, intent: Intent, fields: Fields, former: Fields) -> bool:
+    """
+    Whether a record tells, by what it holds beside its key, what a create sent from what a `former` record with its id held:
+    something of the one that is not of the other, and nothing the other way round. Whoever edits a record edits some of it.
+    """
+    resolve, side = context.resolver.resolve, intent.side
+    keys = {rule.native(side) for rule in context.rule.match}
+    takes = False
+    for rule in context.rule.fields:
+        name = rule.native(side)
+        if name is None or name in keys or name not in former:
+            continue
+        try:
+            sent, now, before = (rule.canonical(side, each.get(name), resolve) for each in (intent.payload, fields, former))
+        except Unmappable:
+            continue
+        is_sent, is_former = (rule.same(now, each) or is_lossy_image(rule, each, now) for each in (sent, before))
+        if is_former and not is_sent:
+            return False
+        takes |= is_sent and not is_former and not rule.blank(sent)
+    return takes
+
+
 def _is_alike(one: Value, two: Value) -> bool:
     """
     Whether two texts are the same letters and digits, for systems re-format what they are sent in ways that nobody foresees; or

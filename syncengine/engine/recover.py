@@ -22,6 +22,7 @@ from syncengine.engine.changes import proposed_id
 from syncengine.engine.context import Context
 from syncengine.engine.doubts import Doubts
 from syncengine.engine.ends import Ends
+from syncengine.engine.likeness import takes_after
 from syncengine.engine.linked import is_another
 from syncengine.engine.read import is_healthy, match_key
 from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
@@ -282,14 +283,18 @@ class Recovery:
     def _is_reborn(self, intent: Intent, id_: str) -> bool:
         """
         Whether a record that has a link is what a create made under an id that its system gave out again: it has the key that was
-        sent, which is not that of the link, and holds all that was sent.
+        sent, which is not that of the link, and holds all that was sent, or more of it than of what the link's record held.
         """
         row = self._store.staging.get(intent.side, [id_]).get(id_)
         number = self._store.links.live_of(self._pair, intent.side, [id_]).get(id_)
         link = self._store.links.load([number]).get(number) if number is not None else None
         if row is None or link is None or not is_another(self._context, link, row):
             return False
-        return row.key == intent.match_key and self._holds(intent, row.fields or {}, ())
+        if row.key != intent.match_key:
+            return False
+        fields, former = row.fields or {}, link.side(intent.side)
+        last = former.shadow if former.aside is None else former.aside
+        return self._holds(intent, fields, ()) or takes_after(self._context, intent, fields, last)
 
     def _replay(self, intent: Intent) -> None:
         """Send the very same create again under the same key: the system answers with what it did the first time."""

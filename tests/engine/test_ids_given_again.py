@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from syncengine.connector import Fields
 from syncengine.core.decision import AskKind
-from syncengine.core.model import Deletes, Guards, Limit, Side
+from syncengine.core.model import Deletes, Guards, Limit, Policy, Side
 from syncengine.engine.report import Exit
 from syncengine.errors import OutcomeUnknown
 from syncengine.testing.memory import Call, CallKind, Moment
@@ -36,6 +37,10 @@ def freeing(bench: Bench, id_: str) -> Callable[[Call], None]:
 
 def names(bench: Bench, side: Side) -> list[str]:
     return sorted(str(row["name"]) for row in bench.resources[side].records().values())
+
+
+def lose(_: Call) -> None:
+    raise OutcomeUnknown("no answer")
 
 
 def test_a_deletion_goes_on_though_a_create_of_the_same_run_is_given_the_id() -> None:
@@ -137,9 +142,6 @@ def test_what_a_lost_create_made_under_the_id_of_a_deleted_record_is_not_taken_f
     bench, left = counted("ada", "bob", deletes=deletes)
     bench.right.insert(email="eve@example.com", name="Eve")
 
-    def lose(_: Call) -> None:
-        raise OutcomeUnknown("no answer")
-
     def arrive(_: Call) -> None:
         free(bench, left["bob"])
         once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.AFTER, lose)
@@ -156,6 +158,37 @@ def test_what_a_lost_create_made_under_the_id_of_a_deleted_record_is_not_taken_f
     else:
         assert names(bench, Side.RIGHT) == ["Ada", "Eve"]
     bench.assert_quiet()
+
+
+def test_what_a_lost_create_made_there_is_not_taken_for_that_record_though_somebody_edited_it_since() -> None:
+    bench, left = counted("ada", "bob", conflicts=Policy.LEFT)
+    bench.right.insert(email="eve@example.com", name="Eve", phone="7")
+
+    def arrive(_: Call) -> None:
+        free(bench, left["bob"])
+        once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.AFTER, lose)
+
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, arrive)
+    bench.run()
+    bench.left.edit(left["bob"], name="Evelyn")
+    bench.clock.time += 3600
+    bench.settle()
+    assert names(bench, Side.LEFT) == names(bench, Side.RIGHT) == ["Ada", "Evelyn"]
+    bench.assert_quiet()
+
+
+@pytest.mark.parametrize("edits", [{}, {"name": "Eve"}, {"name": "Evelyn", "phone": None}])
+def test_a_record_that_somebody_gives_the_key_of_a_lost_create_is_itself_where_it_holds_what_it_held(edits: Fields) -> None:
+    bench, left = counted("ada", "bob")
+    bench.right.insert(email="eve@example.com", name="Eve", phone="7")
+    once(bench.worlds[Side.LEFT], CallKind.WRITE, Moment.BEFORE, lose)
+    bench.run()
+    bench.left.edit(left["bob"], email="eve@example.com", **edits)
+    bench.clock.time += 3600
+    bench.settle()
+    partner = bench.right[str(bench.other(Side.LEFT, left["bob"]))]
+    assert (partner["email"], partner["name"]) == ("eve@example.com", edits.get("name", "Bob"))
+    assert len(bench.right) == 3, "nobody is removed"
 
 
 def test_what_could_not_be_made_anew_does_not_claim_the_id_that_another_one_was_given() -> None:
