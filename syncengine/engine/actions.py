@@ -26,7 +26,9 @@ def lines(context: Context, decision: Decision) -> Iterator[ActionLine]:
         return
     names = {side: {rule.native(side): rule.name for rule in context.rule.fields} for side in Side}
     if decision.link is None and None not in (decision.left.id, decision.right.id):
-        yield ActionLine(kind="link", side="right", label=decision.label, id=decision.right.id, why="same key")
+        is_met = decision.left.key == decision.right.key is not None
+        why = "same key" if is_met else "linked before the state was rebuilt"
+        yield ActionLine(kind="link", side="right", label=decision.label, id=decision.right.id, why=why)
     for write in decision.writes:
         diffs = tuple(
             FieldDiff(field=names[write.side].get(name, name), before=write.before.get(name), after=value)

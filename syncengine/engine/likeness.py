@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from syncengine.connector import Fields
 from syncengine.core.mapping import Unmappable
+from syncengine.core.model import Side
 from syncengine.core.values import Value, is_lossy_image
+from syncengine.core.values.image import Rule
 from syncengine.engine.context import Context
 from syncengine.store.journal import Intent
 
@@ -28,7 +30,7 @@ def resembles(context: Context, intent: Intent, fields: Fields, *, among: Collec
             continue
         if rule.blank(sent):
             continue
-        if is_lossy_image(rule, sent, now) or is_lossy_image(rule, now, sent) or _is_alike(sent, now):
+        if _may_be_same(rule, sent, now):
             return True
     # What the config no longer maps is not read any more: nobody can tell whether the record still holds it.
     unread = intent.payload.keys() - context.rule.natives(intent.side) - context.rule.constants[intent.side].keys()
@@ -58,11 +60,28 @@ def takes_after(context: Context, intent: Intent, fields: Fields, former: Fields
     return takes
 
 
-def _is_alike(one: Value, two: Value) -> bool:
+def are_alike(context: Context, records: Mapping[Side, Fields]) -> bool:
+    """Whether two records agree in more fields than they differ in, of those beside the key that neither leaves blank."""
+    balance = 0
+    for rule in context.rule.fields:
+        if rule in context.rule.match or rule.references is not None:  # whom it names may itself be still to be met again
+            continue
+        try:
+            left, right = (rule.canonical(side, records[side].get(rule.native(side)), context.resolver.resolve) for side in Side)
+        except Unmappable:
+            continue
+        if not (rule.blank(left) or rule.blank(right)):
+            balance += 1 if _may_be_same(rule, left, right) else -1
+    return balance > 0
+
+
+def _may_be_same(rule: Rule, one: Value, two: Value) -> bool:
     """
-    Whether two texts are the same letters and digits, for systems re-format what they are sent in ways that nobody foresees; or
-    two sets share a member.
+    Whether a system may have made one value of the other. Two texts may be the same letters and digits, for systems re-format
+    what they are sent in ways that nobody foresees; and two sets may share a member.
     """
+    if is_lossy_image(rule, one, two) or is_lossy_image(rule, two, one):
+        return True
     if isinstance(one, tuple) and isinstance(two, tuple):
         return any(member in two for member in one)
     if not isinstance(one, str) or not isinstance(two, str):

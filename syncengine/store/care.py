@@ -195,7 +195,9 @@ def take_over(old: Database, new: Database) -> tuple[int, int]:
         )
         for source in (
             "SELECT pair, left_id, right_id FROM link WHERE state IN ('live','suspended')",
-            "SELECT pair, left_id, right_id FROM former",
+            # Rebuilt before: whoever is linked to another one by now is not to be met again.
+            "SELECT pair, left_id, right_id FROM former f WHERE NOT EXISTS (SELECT 1 FROM link l WHERE l.pair=f.pair "
+            "AND l.state IN ('live','suspended') AND (l.left_id=f.left_id OR l.right_id=f.right_id))",
         ):
             new.executemany("INSERT OR IGNORE INTO former (pair, left_id, right_id) VALUES (?,?,?)", old.execute(source))
         _take_over_events(old, new)

@@ -115,6 +115,10 @@ class Links:
         )
         return None if row is None else unpack(row[0])
 
+    def has_former(self, pair: int) -> bool:
+        """Whether any record that was linked before the state was rebuilt is still to be met again."""
+        return bool(self._db.value("SELECT 1 FROM former WHERE pair=? LIMIT 1", (pair,)))
+
     def forget_former(self, pair: int) -> None:
         """A run saw everything: what is not linked by now, nor waits for it, is not the same thing."""
         self._db.execute(

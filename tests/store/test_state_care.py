@@ -139,6 +139,44 @@ def keyless(tmp_path: Path) -> Office:
     return made
 
 
+def give_bob(office: Office, side: Side, key: str | None) -> None:
+    resource = office.bench.resources[side]
+    (bob,) = (id_ for id_, row in resource.records().items() if row["name"] == "Bob")
+    resource.edit(bob, email=key)
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("key", ["zoe@example.com", "aaa@example.com"])
+def test_a_rebuilt_state_knows_by_id_whose_key_changed_and_asks_which_one_counts(office: Office, side: Side, key: str) -> None:
+    give_bob(office, side, key)
+    before = office.bench.writes()
+    care.rebuild(office.path, now=NOW)
+    reports = office.settle()
+    assert office.bench.writes() == before
+    assert [report.exit for report in reports] == [Exit.REFUSED, Exit.PARTIAL, Exit.PARTIAL]
+    assert [report.inbox_open for report in reports] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_rebuilt_state_knows_by_id_who_lost_its_key(office: Office, side: Side) -> None:
+    give_bob(office, side, None)
+    care.rebuild(office.path, now=NOW)
+    assert [report.written for report in office.settle()] == [{}, {f"{side.value}.update": 1}, {}]
+    assert office.bench.sides()[0] == office.bench.sides()[1]
+    assert len(office.bench.left) == 3
+
+
+def test_a_rebuilt_state_takes_nobody_for_who_had_the_id_before(office: Office) -> None:
+    """A table that counts its rows gave the id out again, and the new record differs in most."""
+    (last,) = (id_ for id_, row in office.bench.left.records().items() if row["name"] == "Cyd")
+    office.bench.left.remove(last)
+    office.bench.left.insert(last, email="eve@example.com", name="Eve", phone="7", tags=["x"])
+    care.rebuild(office.path, now=NOW)
+    office.settle()
+    for resource in office.bench.resources.values():
+        assert sorted(str(row["name"]) for row in resource.records().values()) == ["Ada", "Bob", "Cyd", "Eve"]
+
+
 def test_a_rebuilt_state_asks_for_a_partner_that_a_listing_does_not_show_yet(keyless: Office) -> None:
     right = keyless.bench.right
     right.redefine(replace(right.resource, capabilities=replace(right.resource.capabilities, lag=3600.0)))
