@@ -38,7 +38,7 @@ def test_a_hostile_sample_meets_every_fault_that_there_is() -> None:
 
 
 def test_a_hostile_sample_has_chains_of_pairs_and_every_sort_of_change_to_a_config() -> None:
-    tally = run_seeds(World.HOSTILE, range(20_000, 20_250))
+    tally = run_seeds(World.HOSTILE, range(20_000, 20_320))
     assert all(tally.counts[f"world: {what}"] > 10 for what in WORLDS)
     assert all(tally.counts[f"config changed: {kind}"] > 0 for kind in KINDS)
     assert tally.counts["I17"] > 10

@@ -76,18 +76,38 @@ class Creations(Judge):
             self._no_invention(shape, NOTHING, atoms(shape, after[shape.native(side)]))
 
     def _not_met_again(self, side: Side, source: str) -> None:
-        """A rebuilt state knows two records without a key by their ids."""
+        """
+        A rebuilt state knows two records by their ids: those without a key, and those of whose keys each is one record's only,
+        where what they hold is mostly the same.
+        """
         ghost = self._ghost
         partner, rebuilt = ghost.once.get((side.other, source), ("", 0))
         if partner not in self.far[side].live or ghost.born[side, partner] > rebuilt or any(self.has_hidden.values()):
             return
-        for where in ((side.other, source), (side, partner)):
-            marks = ghost.cells[*where, self._setup.email.name]
-            if marks[-1].atoms or marks[-1].seq > rebuilt:
-                return
-        raise Violation(
-            "I5", f"{source} and {partner} on the {side.value} have no key, and were linked before the state was rebuilt"
-        )
+        both = {side.other: source, side: partner}
+        keys = [ghost.cells[each, id_, self._setup.email.name][-1] for each, id_ in both.items()]
+        if max(key.seq for key in keys) > rebuilt:
+            return
+        if any(key.atoms for key in keys) and not self._are_still_alike(both, rebuilt):
+            return
+        if any(ghost.had_key_since(rebuilt, key.atoms, both.items()) for key in keys if key.atoms):
+            return
+        raise Violation("I5", f"{source} and {partner} on the {side.value} were linked before the state was rebuilt")
+
+    def _are_still_alike(self, both: Mapping[Side, str], rebuilt: int) -> bool:
+        """Whether two records agree in more than they differ in, and could be seen to ever since the state was rebuilt."""
+        ghost, alike = self._ghost, 0
+        if any(self._setup.capabilities(side).lag or (side, id_) in ghost.partner for side, id_ in both.items()):
+            return False
+        for shape in self._setup.shapes:
+            if shape.references is not None or shape.name == self._setup.email.name:
+                continue
+            left, right = (ghost.cells[side, id_, shape.name][-1] for side, id_ in both.items())
+            if max(left.seq, right.seq) > rebuilt:
+                return False
+            if left.atoms and right.atoms:
+                alike += 1 if left.atoms == right.atoms else -1
+        return alike > 0
 
     def created(self, side: Side, key: str, id_: str) -> None:
         """Which record a create made, told right after it did."""
@@ -235,11 +255,11 @@ class Creations(Judge):
         marks = self._ghost.cells.get((side, former, shape.name), [])
         retyped = self._ghost.retyped.get((side.other, source, shape.name))
         if (
-            shape.type is FieldType.TEXT
+            shape.type in (FieldType.TEXT, FieldType.DECIMAL)
             and retyped is not None
             and not any(each.seq > retyped and not each.by_person for each in marks)
         ):
-            return True  # the same words in other letters, by a person who took back what a system had made of them
+            return True  # the same words or number written otherwise, by a person who took back what a system had made of them
         if mark is None:
             return False
         if mark.seq < self._ghost.cells[side, former, EMAIL.name][0].seq:

@@ -20,6 +20,7 @@ WORLDS: Mapping[str, Callable[[Setup], bool]] = {
     "a system that gives ids out again": lambda setup: any(each.reuses_ids for each in setup.manners.values()),
     "a system that refuses some records": lambda setup: any(each.picky for each in setup.manners.values()),
     "a state that is rebuilt": lambda setup: setup.is_rebuilding,
+    "a state that is rebuilt from a backup": lambda setup: setup.is_restoring,
 }
 """What a history may have beside one pair, one config, one state, runs over everything, and systems that take all."""
 

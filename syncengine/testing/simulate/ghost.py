@@ -9,19 +9,23 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from syncengine.connector import FieldType, Native
 from syncengine.core.keys import email_key
 from syncengine.core.model import Side
 from syncengine.testing.simulate.farside import Event
-from syncengine.testing.simulate.shapes import Shape
+from syncengine.testing.simulate.shapes import EMAIL, Shape
 
 Atom = tuple[str, object]
 """One thing a person wrote, recognisable whatever a system made of it."""
 
 Cell = tuple[Side, str, str]
 """(side, record, shared field name)."""
+
+Links = dict[tuple[Side, str], tuple[str, int]]
+"""The partner of each record, and as of which moment."""
 
 NOTHING: frozenset[Atom] = frozenset()
 _TOKEN = re.compile(r"t(\d+)", re.IGNORECASE)
@@ -76,7 +80,7 @@ class Ghost:
         self.respelled: dict[Cell, int] = {}
         self.retyped: dict[Cell, int] = {}
         self.excused: set[tuple[str, Atom]] = set()
-        self.once: dict[tuple[Side, str], tuple[str, int]] = {}
+        self.once: Links = {}
         self.reborn: dict[tuple[Side, str], str] = {}
         self._buried = 0
         self._natives = {side: [(shape, shape.native(side)) for shape in shapes] for side in Side}
@@ -116,9 +120,26 @@ class Ghost:
             for atom in now - (before or NOTHING):
                 introduced[shape.name, atom] = seq
 
-    def forget_links(self) -> None:
-        """The state was rebuilt: who is linked with whom, and who was made for whom, the engine has to find out anew."""
-        self.once = {where: (partner, self.seq) for where, partner in self.partner.items()}
+    def links(self) -> Links:
+        """Who is linked with whom at this moment."""
+        return {where: (partner, self.seq) for where, partner in self.partner.items()}
+
+    def had_key_since(self, seq: int, key: frozenset[Atom], apart_from: Collection[tuple[Side, str]]) -> bool:
+        """Whether any other record had this key at a moment since, be it gone by now."""
+        for (side, id_, name), marks in self.cells.items():
+            if name != EMAIL.name or (side, id_) in apart_from or self.gone.get((side, id_), (inf, False))[0] <= seq:
+                continue
+            ends = (*(mark.seq for mark in marks[1:]), inf)
+            if any(mark.atoms == key and end > seq for mark, end in zip(marks, ends, strict=True)):
+                return True
+        return False
+
+    def forget_links(self, known: Links) -> None:
+        """
+        The state was rebuilt: who is linked with whom, and who was made for whom, the engine has to find out anew. It is to know
+        these again.
+        """
+        self.once = known
         tables: tuple[dict[tuple[Side, str], Any], ...] = (
             self.partner, self.partners, self.made_for, self.made_from, self.made_by,
         )  # fmt: skip

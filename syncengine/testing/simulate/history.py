@@ -20,13 +20,14 @@ from syncengine.store.database import Database, end_of
 from syncengine.store.store import Store
 from syncengine.testing.simulate import audit
 from syncengine.testing.simulate.bounds import fence
+from syncengine.testing.simulate.caretaker import Caretaker
 from syncengine.testing.simulate.chain import draw_setup
 from syncengine.testing.simulate.connector import connect
 from syncengine.testing.simulate.crash import Crash, Violation
 from syncengine.testing.simulate.describe import ENGINE_RUNS, KILL_POINTS, WORLDS, describe_pair, describe_setup
 from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.ports import CountedTokens, TapedExecutor
-from syncengine.testing.simulate.process import PLACE, SimApp, fresh_connection, give_back, rebuild
+from syncengine.testing.simulate.process import PLACE, SimApp, fresh_connection, give_back
 from syncengine.testing.simulate.reconfigure import edit_config
 from syncengine.testing.simulate.setup import Fault, Setup
 from syncengine.testing.simulate.setup import World as Kind
@@ -68,8 +69,10 @@ class History:
         self.app = self._start()
         self.rounds = 0
         self.world.rival = self._rival
+        self.caretaker = Caretaker(self.world)
 
     def close(self) -> None:
+        self.caretaker.close()
         self.counts[ENGINE_RUNS] += self._last_run()
         self.counts[KILL_POINTS] += len(self.world.boundaries)
         self.world.close()
@@ -92,8 +95,10 @@ class History:
                 world.people.act()
             world.clock.time += self.tape.choose((60.0, 1.0, 10.0, 700.0))
             world.pass_time()
-            if self.setup.is_rebuilding and self.tape.chance(0.3):
-                self._rebuild()
+            if self.setup.is_restoring and self.tape.chance(0.3):
+                self.caretaker.back_up()
+            if self.setup.is_rebuilding and self.tape.chance(0.3) and self.caretaker.rebuild():
+                self.app = self._start()
             self._lies()
             self._answer_some()
             if self.setup.is_changing and self.tape.chance(0.4):
@@ -133,17 +138,6 @@ class History:
         self.counts[f"config changed: {kind}"] += 1
         if self.world.story is not None:
             self.world.tell(f"the operator edits the config: {describe_pair(setup)}")
-        self.app = self._start()
-
-    def _rebuild(self) -> None:
-        """The operator has the state rebuilt, once nothing is in doubt."""
-        world = self.world
-        if world.is_awaited or self.connection.execute("SELECT 1 FROM intent WHERE state NOT IN ('done', 'closed')").fetchone():
-            return
-        self.counts["the state was rebuilt"] += 1
-        if world.story is not None:
-            world.tell("the operator has the state rebuilt")
-        world.forget(rebuild(self.connection))
         self.app = self._start()
 
     def _last_run(self) -> int:

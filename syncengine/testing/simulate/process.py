@@ -89,16 +89,22 @@ def _empty(connection: sqlite3.Connection) -> None:
         connection.execute(f"DELETE FROM {table}")
 
 
-def rebuild(connection: sqlite3.Connection) -> sqlite3.Connection:
+def copied(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of the state as it is."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    connection.backup(copy)
+    return copy
+
+
+def rebuild(connection: sqlite3.Connection, backup: sqlite3.Connection | None = None) -> sqlite3.Connection:
     """
-    Have the state rebuilt, as `syncengine state rebuild` does it; returns the old one.
+    Have the state rebuilt, as `syncengine state rebuild` does it, or a `backup` that was put back; returns the state as it was.
 
     Runs, links and intents are counted on, so that the judges can tell them apart.
     """
-    old = sqlite3.connect(":memory:", isolation_level=None)
-    connection.backup(old)
+    old = copied(connection)
     _empty(connection)
-    take_over(Database(old), Database(connection))
+    take_over(Database(backup or old), Database(connection))
     return old
 
 

@@ -96,7 +96,7 @@ class Setup:
     `fields` are those that the records of both systems have, `shapes` those of them that the pair maps. `names` are what the
     story calls the systems. `rates` holds the probability of each fault at each of its chances, 0 for those that are off. `next`:
     the pair between the right system and a third one, where `is_chain`. `is_changing`: the operator edits the config in
-    mid-history. `is_rebuilding`: or has the state rebuilt.
+    mid-history. `is_rebuilding`: or has the state rebuilt. `is_restoring`: from a backup, too.
     """
 
     world: World
@@ -116,6 +116,7 @@ class Setup:
     is_changing: bool = False
     is_hinted: bool = False
     is_rebuilding: bool = False
+    is_restoring: bool = False
 
     def capabilities(self, side: Side) -> Capabilities:
         return self.resources[side].capabilities
@@ -167,7 +168,8 @@ _SPECIAL: tuple[frozenset[str], ...] = (
     *[frozenset[str]()] * 13, frozenset({"chain"}), frozenset({"changing"}), frozenset({"chain", "changing"}),
     frozenset({"picky"}), frozenset({"hinted"}), frozenset({"picky", "hinted"}), frozenset({"reusing"}),
     frozenset({"reusing", "hinted"}), frozenset({"reusing", "changing"}), frozenset({"reusing", "chain"}),
-    frozenset({"rebuilding"}), frozenset({"rebuilding", "hinted"}),
+    frozenset({"rebuilding"}), frozenset({"rebuilding", "hinted"}), frozenset({"rebuilding", "restoring"}),
+    frozenset({"rebuilding", "restoring", "reusing"}),
 )  # fmt: skip
 """What a history has beside one pair, one config, tolerant systems, ids for ever and runs over everything: one in ten each."""
 
@@ -215,6 +217,7 @@ def draw_pair(tape: Tape, world: World) -> Setup:
         is_changing="changing" in special,
         is_hinted="hinted" in special,
         is_rebuilding="rebuilding" in special,
+        is_restoring="restoring" in special,
     )
 
 

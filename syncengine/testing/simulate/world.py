@@ -8,7 +8,7 @@ out land, and processes die.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from heapq import heappop, heappush
 from sqlite3 import Connection
@@ -18,6 +18,7 @@ from syncengine.core.model import Side
 from syncengine.testing.simulate.chain import Seats
 from syncengine.testing.simulate.crash import Crash
 from syncengine.testing.simulate.farside import FarSide
+from syncengine.testing.simulate.ghost import Links
 from syncengine.testing.simulate.moments import Moment
 from syncengine.testing.simulate.pair import Pair
 from syncengine.testing.simulate.people import People
@@ -221,11 +222,15 @@ class World:
         """Whether a request is still on its way."""
         return bool(self._late)
 
-    def forget(self, old: Connection) -> None:
-        """The state was rebuilt: what the engine knew is in the old one."""
+    def links(self) -> list[Links]:
+        """Who is linked with whom at this moment, by pair."""
+        return [pair.ghost.links() for pair in self.pairs]
+
+    def forget(self, old: Connection, known: Sequence[Links]) -> None:
+        """The state was rebuilt: what the engine knew is in the old one; these links it is to know again."""
         self.states.append(old)
-        for pair in self.pairs:
-            pair.ghost.forget_links()
+        for pair, links in zip(self.pairs, known, strict=True):
+            pair.ghost.forget_links(links)
             pair.apart.clear()
 
     def close(self) -> None:

@@ -12,10 +12,11 @@ from syncengine.core.decision import LinkState
 from syncengine.core.mapping import PairRule
 from syncengine.core.model import Side
 from syncengine.engine import decide, linked, run
+from syncengine.engine.unlinked import Unlinked
 from syncengine.engine.vacancies import Vacancies
 from syncengine.store import records
 from syncengine.store.leases import Leases
-from syncengine.testing.simulate import history, process
+from syncengine.testing.simulate import caretaker, process
 from syncengine.testing.simulate.mutant import Mutant, Patch
 from syncengine.testing.simulate.setup import Setup, World
 
@@ -85,12 +86,12 @@ def _lease_of_a_pair() -> list[Patch]:
 def _former_forgotten() -> list[Patch]:
     original = process.rebuild
 
-    def rebuild(connection: Any) -> Any:
-        old = original(connection)
+    def rebuild(connection: Any, backup: Any = None) -> Any:
+        old = original(connection, backup)
         connection.execute("DELETE FROM former")
         return old
 
-    return [(history, "rebuild", rebuild)]
+    return [(caretaker, "rebuild", rebuild)]
 
 
 WORLDLY: tuple[Mutant, ...] = (
@@ -118,6 +119,11 @@ WORLDLY: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="former_forgotten", rule="a rebuilt state knows by their ids what has no key", patches=_former_forgotten,
+        needs=lambda setup: setup.is_rebuilding,
+    ),
+    Mutant(
+        name="key_over_id", rule="a rebuilt state knows by their ids whose keys changed",
+        patches=lambda: [(Unlinked, "_is_another", lambda _, row, partner: row.key != partner.key)],
         needs=lambda setup: setup.is_rebuilding,
     ),
     Mutant(
