@@ -155,7 +155,8 @@ class JsonlLayout:
         return json_text(record)
 
     def same(self, record: JsonObject, field: str, expected: Native) -> bool:
-        return _same(record.get(field, ABSENT), expected)
+        present = record.get(field, ABSENT)
+        return (present is ABSENT and expected is None) or _same(present, expected)  # what a row lacks is read as null
 
     def id_text(self, value: Native) -> str:
         if type(value) in ID_TYPES:

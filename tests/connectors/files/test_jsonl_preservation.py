@@ -253,3 +253,15 @@ def test_a_value_may_hold_what_text_files_cannot(desk):
     office = desk('{"id": 1}\n', "people.jsonl")
     office.write(Update(key="u", id="1", fields={"n": "a\0b\nc\u2028"}))
     assert office.listing("n") == {"1": ("a\0b\nc\u2028",)}
+
+
+def test_a_member_that_a_row_lacks_is_read_as_null_and_written_as_such(tmp_path: Path):
+    path = tmp_path / "people.jsonl"
+    path.write_text('{"id":"1","name":"a"}\n')
+    connector = plugin.connect(
+        plugin.options.model_validate({"path": "people.jsonl", "id": "id"}), Context(system="o", base=tmp_path)
+    )
+    change = Update(key="u", id="1", fields={"n": "new"}, expected=Expected(fields={"name": "a", "n": None}))
+    [outcome] = connector.write("people", [change])
+    assert isinstance(outcome, Written)
+    assert path.read_text() == '{"id":"1","name":"a","n":"new"}\n'
