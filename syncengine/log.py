@@ -11,6 +11,7 @@ import base64
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import Enum
 from typing import TextIO
 from urllib.parse import quote, quote_plus
@@ -155,8 +156,10 @@ class _Stderr:
 
     def msg(self, line: str) -> None:
         stream = self._stream or sys.stderr
-        stream.write(line + "\n")
-        stream.flush()
+        # A log on a full disk, or whose reader is gone, ends nobody's work: there is no other place to complain to.
+        with suppress(OSError):
+            stream.write(line + "\n")
+            stream.flush()
 
     debug = info = warning = error = critical = msg
 

@@ -5,6 +5,8 @@ import io
 import json
 import logging
 import urllib.parse
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -101,6 +103,15 @@ def test_one_event_is_one_line_whatever_it_holds(text, key):
         assert output.count("\n") == 1
         assert output.removesuffix("\n").isprintable() or not any(ord(char) < 32 or ord(char) == 127 for char in output[:-1])
     json.loads(logged(log.Format.JSON, pair=text))
+
+
+def test_a_log_that_cannot_be_written_ends_nobodys_work():
+    with Path("/dev/full").open("w") as full:
+        log.configure(format=log.Format.JSON, redactor=log.Redactor([]), stream=full)
+        for _ in range(3):
+            structlog.get_logger().error("run.broke")
+        with suppress(OSError):
+            full.close()  # what it still holds does not fit either
 
 
 def test_warnings_of_libraries_come_out_in_the_same_form(capsys):
