@@ -244,8 +244,9 @@ class Database:
         """Leave the state in order and let go of it."""
         identity, self._identity = self._identity, None
         if identity is not None:
-            # What cannot be noted any more makes the next start check the file, as it should where a disk is in trouble.
-            with suppress(sqlite3.Error, StateError):
+            # What cannot be noted any more makes the next start check the file, as it should where a disk is in trouble, or
+            # where the file was taken away meanwhile.
+            with suppress(sqlite3.Error, StateError, OSError):
                 identity.leave(moved=self._commits > self._raised_at)
         self.disconnect()
 

@@ -270,6 +270,17 @@ def test_a_state_killed_at_work_is_rebuilt_with_all_it_had_committed(office: Off
     ]
 
 
+def test_a_state_whose_file_is_taken_away_can_be_left(office: Office) -> None:
+    """A daemon lets go of it and looks again; that must not end the daemon."""
+    store = Store.open(office.path, now=office.bench.clock.now())
+    with store.database.transaction():
+        store.runs.set_note("any", "thing")
+    away = office.path.rename(office.path.with_name("away.db"))
+    store.close()
+    away.rename(office.path)
+    assert office.sync().exit is Exit.DONE
+
+
 def test_nothing_is_rebuilt_or_adopted_while_somebody_is_at_work(office: Office) -> None:
     with closing(Store.open(office.path, now=NOW)):
         for act in (care.rebuild, care.adopt):
