@@ -33,7 +33,9 @@ _SET_BACK: Final = 1.0
 _NEARBY: Final = 4 * 3600.0
 """More than clocks are ever put forward or back, in seconds."""
 
-_FIRST_PAUSE: Final = 10.0
+_FIRST_PAUSES: Final = (10.0, 300.0)
+"""The least and the most seconds after which a run that failed is tried again for the first time: else as often as it runs."""
+
 _LONGEST_PAUSE: Final = 3600.0
 _SWEEP_PAUSE: Final = 60.0
 """The least time between two runs of which the first was to read everything and did not."""
@@ -166,22 +168,24 @@ class Entry:
     `doubts`: 0 where nothing is in doubt, else one more than whole runs could not prove it.
 
     `retry_at`: a pair that failed, or found its resources held by somebody else, waits until then, whatever its schedule says.
+    `is_again`: then it starts by itself, also without a schedule, since what failed was a run over the whole pair.
     """
 
     moments: Callable[[float], float | None] | None
     full_sweep: float
-    pace: float
+    pace: float = 0.0
     next_at: float | None = None
     sweep_at: float | None = None
     doubt_at: float | None = None
     retry_at: float | None = None
+    is_again: bool = False
     doubts: int = 0
     failures: int = 0
     locked: int = 0
     trouble: str = ""
 
     def is_due(self, now: float) -> bool:
-        if self.retry_at is not None and (self.retry_at > now or self.moments is not None):
+        if self.retry_at is not None and (self.retry_at > now or self.moments is not None or self.is_again):
             return self.retry_at <= now
         return self.due_at is not None and self.due_at <= now
 
@@ -231,15 +235,8 @@ class Timetable:
         old = self.before.entries.get(spec.name) if self.before is not None else None
         doubts, doubt_at = (1, self.now) if known.in_doubt else (0, None)
         if spec.schedule is None:
-            failures = old.failures if old else 0
-            return Entry(
-                moments=None,
-                full_sweep=spec.full_sweep,
-                pace=_LONGEST_PAUSE,
-                failures=failures,
-                doubts=doubts,
-                doubt_at=doubt_at,
-            )
+            entry = Entry(moments=None, full_sweep=spec.full_sweep, doubts=doubts, doubt_at=doubt_at)
+            return self._taken_over(entry, old)
         moments = timing(spec.schedule, zone=self.zone, start=self.now)
         later = offset(spec.name, spec.schedule, self.jitter)
         schedule = parse_schedule(spec.schedule)
@@ -253,7 +250,7 @@ class Timetable:
             full_sweep=spec.full_sweep,
             doubts=doubts,
             doubt_at=doubt_at,
-            pace=schedule.seconds if isinstance(schedule, Every) else _FIRST_PAUSE,
+            pace=schedule.seconds if isinstance(schedule, Every) else 0.0,
         )
         if isinstance(schedule, AtStart):
             entry.next_at = self.now if old is None else old.next_at
@@ -264,10 +261,13 @@ class Timetable:
             entry.next_at = after(min(self.now, known.last if known.last is not None else self.now))
         if known.full_at is not None:
             entry.sweep_at = known.full_at + spec.full_sweep
+        return self._taken_over(entry, old)
+
+    def _taken_over(self, entry: Entry, old: Entry | None) -> Entry:
         if old is not None:
             # What was wrong may be what was put right: there is no waiting after a reload.
             entry.retry_at = self.now if old.retry_at is not None else None
-            entry.failures, entry.trouble = old.failures, old.trouble
+            entry.failures, entry.trouble, entry.is_again = old.failures, old.trouble, old.is_again
         return entry
 
     def due(self, now: float) -> list[str]:
@@ -304,11 +304,13 @@ class Timetable:
             # A sweep that is due and did not come about is no reason to run at once again.
             entry.sweep_at = max(full_at + entry.full_sweep, now + _SWEEP_PAUSE)
 
-    def failed(self, pair: str, now: float, trouble: str) -> None:
+    def failed(self, pair: str, now: float, trouble: str, *, is_whole: bool = True) -> None:
         """A run failed: it is tried again after a pause that doubles each time, up to an hour."""
         entry = self.entries[pair]
         entry.failures, entry.locked, entry.trouble = entry.failures + 1, 0, trouble
-        first = min(max(entry.pace, _FIRST_PAUSE), _LONGEST_PAUSE)
+        entry.is_again = is_whole or (entry.is_again and entry.failures > 1)
+        least, most = _FIRST_PAUSES
+        first = min(max(entry.pace, least), most)
         entry.retry_at = now + min(_LONGEST_PAUSE, first * 2.0 ** min(entry.failures - 1, 10))
         if entry.doubts:
             entry.doubt_at = entry.retry_at

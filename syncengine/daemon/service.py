@@ -194,7 +194,7 @@ class Service:
                 roster.timetable.ended(pair, now, full_at=result.full_at)
             self._follow_references(pair, result)
         else:
-            roster.timetable.failed(pair, now, result.trouble)
+            roster.timetable.failed(pair, now, result.trouble, is_whole=job.is_whole)
         if result.report is not None:
             ends_at = result.report.doubt_ends_at
             roster.timetable.doubted(pair, now, None if ends_at is None else ends_at.timestamp(), is_whole=job.is_whole)

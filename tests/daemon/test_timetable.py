@@ -62,9 +62,17 @@ def test_at_start_runs_once():
 def test_a_pair_without_a_schedule_is_left_to_people_and_hints():
     timetable = table(spec(schedule=None))
     assert lived(timetable, "people", since=START, until=START + DAY, step=600) == []
-    timetable.failed("people", START, "no")
+    timetable.failed("people", START, "no", is_whole=False)
     assert lived(timetable, "people", since=START, until=START + DAY, step=600) == []
     assert timetable.entries["people"].due_at is None
+
+
+def test_a_run_that_a_person_asked_for_and_that_failed_is_tried_again_without_a_schedule():
+    timetable = table(spec(schedule=None))
+    timetable.started("people", START)
+    timetable.failed("people", START, "no")
+    assert timetable.next_at("people") == START + 10
+    assert lived(timetable, "people", since=START, until=START + DAY) == [10.0]
 
 
 def test_a_late_tick_runs_once_and_is_never_stacked():
@@ -296,8 +304,10 @@ def test_a_pair_that_failed_waits_its_pause_whatever_is_in_doubt():
         timetable = table(spec(schedule=schedule), known={"people": Known(last=START)})
         timetable.failed("people", START, "no")
         timetable.doubted("people", START, START, is_whole=False)
-        assert timetable.due(START + 3599) == []
-        assert timetable.due(START + 3600) == ["people"]
+        pause = timetable.next_at("people") - START
+        assert pause == (300.0 if schedule else 10.0)
+        assert timetable.due(START + pause - 1) == []
+        assert timetable.due(START + pause) == ["people"]
 
 
 def test_a_run_that_was_to_prove_a_doubt_and_failed_is_made_again():
@@ -305,8 +315,8 @@ def test_a_run_that_was_to_prove_a_doubt_and_failed_is_made_again():
     doubting(timetable, START, START, is_whole=False)
     timetable.started("people", START + 1)
     timetable.failed("people", START + 1, "no")
-    assert timetable.due(START + 3600) == []
-    assert timetable.due(START + 3601) == ["people"]
+    assert timetable.due(START + 10) == []
+    assert timetable.due(START + 11) == ["people"]
 
 
 def test_a_restart_looks_at_what_is_in_doubt_first():
