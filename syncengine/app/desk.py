@@ -239,14 +239,26 @@ class Desk:
         return {side: records.count_quarantined(state.number, side) if state else 0 for side in Side}
 
     def release(self, ids: Sequence[str]) -> list[str]:
-        """Let parked records be tried again by the next sync; returns their pairs. Raises SyncError for an unknown id."""
-        pairs = []
+        """
+        Let parked records be tried again by the next sync, each with its partner; returns their pairs. Raises SyncError for an
+        unknown id.
+        """
         with self._store.database.transaction():
-            for id_ in ids:
-                state, side, record = self._find_parked(id_)
+            found = [self._find_parked(id_) for id_ in ids]
+            for state, side, record in found:
                 self._store.records.release(state.number, side, [record])
-                pairs.append(state.name)
-        return list(dict.fromkeys(pairs))
+                self._release_partner(state.number, side, record)
+        return list(dict.fromkeys(state.name for state, _, _ in found))
+
+    def _release_partner(self, pair: int, side: Side, record: str) -> None:
+        """A write that failed keeps both records of its link in quarantine."""
+        number = self._store.links.of_records(pair, side, [record]).get(record)
+        partner = self._store.links.load([number])[number].side(side.other).id if number is not None else None
+        if partner is None:
+            return
+        waiting = self._store.records.pending_of(pair, side.other, [partner]).get(partner)
+        if waiting is not None and waiting.reason is Wait.QUARANTINED:
+            self._store.records.release(pair, side.other, [partner])
 
     def _find_parked(self, id_: str) -> tuple[PairState, Side, str]:
         for state in self._store.runs.pairs():

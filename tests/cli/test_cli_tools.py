@@ -97,6 +97,27 @@ def test_quarantine_lists_releases_and_retries(desk, here):
     assert here("quarantine", "list")[:2] == (0, "Nothing is in quarantine.\n")
 
 
+def test_who_releases_one_record_of_a_refused_update_releases_its_partner_too(desk, here):
+    office = desk.folder / "office.json"
+
+    def allow(letters):
+        told = json.loads(office.read_text())
+        told["resources"]["people"]["fields"]["given_name"] = {"max_length": letters}
+        office.write_text(json.dumps(told))
+
+    here("sync")
+    allow(3)
+    desk.edit("crm", "ada@example.com", first_name="Augusta")
+    assert here("sync")[0] == 4
+    ids = [entry["id"] for entry in json.loads(here("quarantine", "list", "--json")[1])["quarantine"]]
+    assert [id_.split(":")[1] for id_ in ids] == ["left", "right"]
+    assert here("quarantine", "release", *ids)[0] == 0
+    assert here("sync")[0] == 4
+    allow(30)
+    assert here("quarantine", "retry", ids[0])[0] == 0
+    assert desk.records("office")["ada@example.com"]["given_name"] == "Augusta"
+
+
 def test_tables_on_a_terminal_are_tables(desk):
     assert desk.user("sync").returncode == 0
     code, shown = desk.terminal("log")
