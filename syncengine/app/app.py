@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -60,6 +59,7 @@ class App:
         self.desk = Desk(config, store, ports.clock)
         self._ports = ports
         self._holder = ports.tokens.token()
+        self._scratch: list[Store] = []
         self._place = this_place() if place is None else place
 
     @classmethod
@@ -97,6 +97,8 @@ class App:
     def close(self) -> None:
         """Close every connector and the state; what was learned about rates is kept."""
         self.renew()
+        while self._scratch:
+            self._scratch.pop().close()
         self.store.close()
 
     def renounce(self) -> str:
@@ -129,9 +131,10 @@ class App:
         known = self.store.runs.find_pair(spec.name) or (self.store.runs.find_pair(spec.was) if spec.was else None)
         if known is not None or not self.config.state.exists():
             return self._planned(self._over(self.store, spec, rule, remotes, known))
-        # A plan writes nothing, not even the pair's first row in the state.
-        with closing(Store.memory()) as empty:
-            return self._planned(self._over(empty, spec, rule, remotes))
+        # A plan writes nothing, not even the pair's first row in the state. Its actions are told from here, later.
+        empty = Store.memory()
+        self._scratch.append(empty)
+        return self._planned(self._over(empty, spec, rule, remotes))
 
     def _planned(self, context: Context) -> PlanReport:
         report = engine.plan(context)
@@ -143,21 +146,44 @@ class App:
         One pass over each pair, referenced pairs first, and further passes over what the first left for a moment.
 
         There is a report for each pair, also where a system was out of reach or the stop came before its turn. `records` limits
-        the run to the records with these labels or ids. Raises StateError when the state cannot be used.
+        the run to the records with these labels or ids. Raises StateError when the state cannot be used; ConfigError, before the
+        first pass, with all that is wrong with any of the pairs.
         """
         self.systems.begin()
         specs = self.specs(pair)
+        out_of_reach = self._out_of_reach(specs) if len(specs) > 1 else {}
         reports: dict[str, RunReport] = {}
         for spec in specs:
-            reports[spec.name] = self._pass(spec, records, approve)
+            reports[spec.name] = self._pass(spec, records, approve, out_of_reach.get(spec.name))
         self._follow(specs, reports)
         return [reports[spec.name] for spec in specs]
 
-    def _pass(self, spec: PairSpec, records: Sequence[str], approve: str | None) -> RunReport:
+    def _out_of_reach(self, specs: Sequence[PairSpec]) -> dict[str, ConnectorError]:
+        """The pairs that cannot begin, and why; raises ConfigError with all that is wrong with any of them."""
+        problems: list[Problem] = []
+        found: dict[str, ConnectorError] = {}
+        for spec in specs:
+            if self._ports.stop():
+                break
+            try:
+                self.systems.remotes(spec)
+            except ConfigError as error:
+                problems += error.problems
+            except ConnectorError as error:
+                found[spec.name] = error
+        if problems:
+            raise ConfigError(problems)
+        return found
+
+    def _pass(
+        self, spec: PairSpec, records: Sequence[str], approve: str | None, out_of_reach: ConnectorError | None
+    ) -> RunReport:
         started = self._ports.clock.now()
         try:
             if self._ports.stop():
                 raise Interrupted("asked to stop before it began")
+            if out_of_reach is not None:
+                raise out_of_reach
             context = self._context(spec)
             scope = self._scope(context, records) if records else engine.Scope()
         except ConnectorError as error:

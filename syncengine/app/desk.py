@@ -317,7 +317,7 @@ def _run_line(row: RunRow) -> RunLine:
 def _intent_line(intent: Intent, names: Mapping[str | None, str]) -> ActionLine:
     outcome = {"done": "done", "closed": "failed"}.get(intent.state.value, "unknown")
     diffs = tuple(
-        FieldDiff(field=names.get(name, name), before=intent.before.get(name), after=value)
+        FieldDiff(field=names.get(name, name), before=intent.before.get(name), after=value, why=_why(intent, name))
         for name, value in intent.payload.items()
     )
     return ActionLine(
@@ -331,9 +331,9 @@ def _intent_line(intent: Intent, names: Mapping[str | None, str]) -> ActionLine:
     )
 
 
-def _why(intent: Intent) -> str:
-    """Why it was written; then what its system did not store of it, or what went wrong instead."""
-    whys = "; ".join(sorted(set(intent.whys.values())))
+def _why(intent: Intent, name: str | None = None) -> str:
+    """Why it, or one field of it, was written; then what its system did not store of it, or what went wrong instead."""
+    whys = "; ".join(sorted(set(intent.whys.values()))) if name is None else intent.whys.get(name, "")
     if intent.state is not IntentState.DONE:
         return intent.error or whys
     return "; ".join(filter(None, (whys, intent.error)))

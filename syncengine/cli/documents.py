@@ -32,7 +32,7 @@ def _all_of(value: Any) -> dict[str, object]:
 
 
 def action(line: ActionLine) -> Document:
-    """`kind`, `side`, `label`, `id`, `fields` (each `field`, `before`, `after`), `why`, `outcome`."""
+    """`kind`, `side`, `label`, `id`, `fields` (each `field`, `before`, `after`, `why`), `why`, `outcome`."""
     diffs = [_all_of(diff) for diff in line.diffs]
     return {
         "kind": line.kind,

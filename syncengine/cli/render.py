@@ -58,15 +58,17 @@ def action(line: ActionLine, called: Mapping[str, str]) -> Iterator[Line]:
     end: list[Piece] = []
     if line.outcome not in ("", "done"):
         end.append((f"{INDENT}{line.outcome}", Style.BAD))
-    if line.why:
-        end.append((f"{INDENT}({harmless(line.why)})", Style.FAINT))
     if line.kind == "update" and line.diffs:
         for diff in line.diffs:
-            yield [*start, plain(diff.field), INDENT, *_change(diff), *end]
+            yield [*start, plain(diff.field), INDENT, *_change(diff), *end, *_why(diff.why or line.why)]
         return
     kind: Piece = (line.kind, _KIND_STYLE.get(line.kind, Style.PLAIN))
     values = joined((f"{plain(diff.field)} {shown(diff.after)}" for diff in line.diffs if diff.after not in (None, "")), "")
-    yield [*start, kind, *([INDENT, values] if values else []), *end]
+    yield [*start, kind, *([INDENT, values] if values else []), *end, *_why(line.why)]
+
+
+def _why(why: str) -> list[Piece]:
+    return [(f"{INDENT}({harmless(why)})", Style.FAINT)] if why else []
 
 
 def _ends(line: ActionLine, called: Mapping[str, str]) -> str:

@@ -31,7 +31,9 @@ def lines(context: Context, decision: Decision) -> Iterator[ActionLine]:
         yield ActionLine(kind="link", side="right", label=decision.label, id=decision.right.id, why=why)
     for write in decision.writes:
         diffs = tuple(
-            FieldDiff(field=names[write.side].get(name, name), before=write.before.get(name), after=value)
+            FieldDiff(
+                field=names[write.side].get(name, name), before=write.before.get(name), after=value, why=write.whys.get(name, "")
+            )
             for name, value in write.fields.items()
         )
         whys = sorted({why for why in write.whys.values() if why})

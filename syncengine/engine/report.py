@@ -35,11 +35,12 @@ def worst(codes: Iterator[Exit]) -> Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDiff:
-    """One field's change, in the values that the written system holds."""
+    """One field's change, in the values that the written system holds, and why it is made."""
 
     field: str
     before: Native
     after: Native
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,52 @@ def test_plan_shows_what_sync_then_does_and_the_second_sync_is_silent(desk, here
     assert here("plan")[0] == 0
 
 
+SECOND = """
+[systems.home]
+connector = "memory"
+path = "home.json"
+[pairs.friends]
+left = "crm.people"
+right = "home.{resource}"
+match = "email"
+[pairs.friends.fields]
+email = "email"
+first_name = {{ left = "first_name", right = "given_name" }}
+"""
+
+
+def test_a_pair_that_is_new_to_the_state_is_planned_like_any_other(desk, here):
+    here("sync")
+    desk.fill("home", ())
+    desk.config.write_text(CONFIG + SECOND.format(resource="people"))
+    code, planned, _ = here("plan", "friends")
+    assert code == 5
+    assert '  home <- crm  bob@example.com  create  email "bob@example.com", first_name "Bob"  (new on the left)' in planned
+    assert json.loads(here("plan", "--json")[1])["pairs"][1]["actions"]
+
+
+def test_nothing_is_written_while_one_pair_of_several_is_wrong(desk, here):
+    desk.fill("home", ())
+    desk.config.write_text(CONFIG + SECOND.format(resource="peple"))
+    code, out, err = here("sync")
+    assert (code, out) == (2, "")
+    assert "the system 'home' has no resource 'peple'" in err
+    assert desk.records("office") == {}
+    assert here("sync", "contacts")[0] == 0
+
+
+def test_each_field_is_shown_with_its_own_reason(desk, here):
+    desk.config.write_text(CONFIG.replace('match = "email"\n', 'match = "email"\nconflicts = "left"\n'))
+    here("sync")
+    desk.edit("crm", "ada@example.com", first_name="Augusta", phone="+1 555 0101")
+    desk.edit("office", "ada@example.com", given_name="Countess")
+    for shown in (here("plan")[1], here("sync")[1]):
+        [name] = [line for line in shown.splitlines() if "  first_name  " in line]
+        assert name.endswith('"Augusta"  (the left wins)')
+        [phone] = [line for line in shown.splitlines() if "  phone  " in line]
+        assert phone.endswith('"+1 555 0101"  (changed on the left)')
+
+
 def test_an_edit_travels_field_by_field_and_is_shown_so(desk, here):
     here("sync")
     desk.edit("office", "ada@example.com", phone="+1 555 0199")
@@ -153,8 +199,8 @@ def test_actions_in_json_hold_the_values(desk, here):
         "label": "bob@example.com",
         "id": None,
         "fields": [
-            {"field": "email", "before": None, "after": "bob@example.com"},
-            {"field": "first_name", "before": None, "after": "Bob"},
+            {"field": "email", "before": None, "after": "bob@example.com", "why": "new on the left"},
+            {"field": "first_name", "before": None, "after": "Bob", "why": "new on the left"},
         ],
         "why": "new on the left",
         "outcome": "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from syncengine.core.model import PairSpec, Side
 from syncengine.engine.context import Context, Ports
 from syncengine.engine.remote import Remote
 from syncengine.engine.wrap import Checked, Retrying
+from syncengine.errors import ConnectorError
 from syncengine.store.care import take_over
 from syncengine.store.database import Database
 from syncengine.store.migrations import STAGING
@@ -54,6 +55,10 @@ class SimApp(App):
     def holder(self) -> str:
         """The name under which it takes leases."""
         return self._holder
+
+    def _out_of_reach(self, specs: Sequence[PairSpec]) -> dict[str, ConnectorError]:
+        del specs
+        return {}
 
     def _context(self, spec: PairSpec, *, planning: bool = False) -> Context:
         del planning
