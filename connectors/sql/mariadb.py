@@ -8,6 +8,7 @@ written, since nothing could be taken back there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -27,6 +28,7 @@ from syncengine.connector import FieldType
 _SLOW_READER: Final = 3600
 """Seconds that the server waits for us to take the next rows of a listing."""
 
+_COLUMN: Final = re.compile(r"for column (?:`[^`]+`\.)*[`']([^`']+)[`'] at row \d+$")
 _CODES: Final = {
     1062: Kind.TAKEN,
     1169: Kind.TAKEN,
@@ -276,7 +278,14 @@ class MariaDB(Dialect):
             )
             return Trouble(kind=kind, code=type(error).__name__, settled=False)
         kind = _CODES.get(number, Kind.UNKNOWN)
-        return Trouble(kind=kind, code=f"error {number}", settled=kind in OF_ONE_ROW or number in (1205, 1213))
+        # The name stands last, so that no value that the message quotes can pass for one.
+        named = _COLUMN.search(str(error.args[1])) if kind is Kind.VALUE and len(error.args) > 1 else None
+        return Trouble(
+            kind=kind,
+            code=f"error {number}",
+            column=named[1] if named is not None else None,
+            settled=kind in OF_ONE_ROW or number in (1205, 1213),
+        )
 
     def _address(self) -> str:
         return f"{self.placed.url.host or 'localhost'}:{self.placed.url.port or 3306}"

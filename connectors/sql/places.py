@@ -67,6 +67,9 @@ def _sqlite(placed: Placement, wrong: Wrong) -> SQLite:
 def _with_driver(placed: Placement, driver: str, wrong: Wrong) -> Placement:
     if not placed.url.database:
         raise wrong("the URL names no database", f"write {_FORMS}")
+    if "@" in f"{placed.url.host}{placed.url.database}":
+        # Then what was taken for the host or the database is a part of the password, and would be shown as such.
+        raise wrong("the URL has more than one @", "write an @ in the user or the password as %40, a / as %2F")
     return Placement(
         url=placed.url.set(drivername=driver),
         schema=placed.schema,

@@ -145,10 +145,10 @@ class Refusals:
 
     def _unfit(self, trouble: Trouble, values: Mapping[str, Any]) -> Rejected:
         field, why = trouble.column, "a value does not fit its column"
-        for name, value in values.items():
-            fault = _fault(self._table, name, value)
-            if fault:
-                field, why = name, f"column {name} {fault}"
+        for name in [field] if field is not None and field in values else values:
+            fault = _fault(self._table, name, values[name])
+            if fault or name == field:
+                field, why = name, f"column {name} {fault or 'cannot hold this value'}"
                 break
         else:
             suspects = [name for name, value in values.items() if isinstance(value, str) and self._reads_text(name)]

@@ -156,6 +156,14 @@ def server(request, servers):
     return servers(request.param)
 
 
+@pytest.mark.parametrize("password", ["p@SECRET-TAIL/x", "SECRET/p@x"])
+def test_a_password_that_needs_escaping_is_refused_and_no_part_of_it_shown(connect, password):
+    with pytest.raises(ConfigError) as caught:
+        connect(f"postgresql://usr:{password}@127.0.0.1:5999/crm")
+    assert "%40" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_server_that_is_down(server, connect):
     """Nobody listens there: TransientError, with the address and without the password."""
     connector = connect(url_with(server, port=1, password=PASSWORD))

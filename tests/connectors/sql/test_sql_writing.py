@@ -338,6 +338,27 @@ def test_generated_columns_come_back_and_are_never_written(database, connect):
     assert bad.error.field == "twice"
 
 
+@pytest.mark.mariadb
+def test_the_column_that_mariadb_names_is_the_one_that_is_told(servers, connect):
+    """Not the first that might be it, nor one that a value pretends to be."""
+    server = servers("mariadb")
+    server.execute(
+        "CREATE TABLE people (id INT AUTO_INCREMENT PRIMARY KEY, kind ENUM('a','b'), c CHAR(5), big INT, "
+        "latin VARCHAR(60) CHARACTER SET latin1)"
+    )
+    connector = connect(server)
+    refused = [
+        ({"kind": "b", "latin": "日本 for column `kind` at row 1"}, "latin"),
+        ({"c": "abc  ", "big": 2**63 - 1}, "big"),
+        ({"c": "abcdefgh", "big": 1}, "c"),
+    ]
+    for fields, column in refused:
+        [outcome] = connector.write("people", [Create(key=column, fields=fields)])
+        assert outcome.error.field == column
+        assert f"column {column} " in str(outcome.error)
+        assert "日本" not in str(outcome.error)
+
+
 def test_a_value_that_an_expression_cannot_take_spoils_no_neighbour(connect, tmp_path):
     """SQLite says "error" and no more when a generated column fails on a value: that row's fault, not the table's."""
     with sqlite_database(tmp_path) as database:
