@@ -235,6 +235,12 @@ def test_a_required_field_that_nothing_fills_is_a_problem_only_where_records_are
     assert 'right = "name", constant' in problem.cure
 
 
+def test_an_id_that_nobody_gives_is_no_field_for_a_constant():
+    (problem,) = problems(pair(), right=replace(REQUIRED, id_fields=("name",)))
+    assert "new records of office.people (right) need an id in 'name'" in problem.wrong
+    assert "make_ids" in problem.cure
+
+
 def test_a_field_mapped_twice_or_written_by_two_is_a_problem():
     found = problems(pair(mapped("a", "text", "cell"), mapped("a", "email", "cell")))
     assert {(problem.place, problem.wrong) for problem in found} == {

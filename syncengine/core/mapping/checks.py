@@ -40,7 +40,15 @@ def check_required(spec: PairSpec, resources: Mapping[Side, Resource], found: Fi
             field.native(side) for field in spec.fields if field.is_constant or (field.direction or spec.direction).allows(side)
         }
         for name, described in resources[side].fields.items():
-            if described.required and not described.read_only and name not in filled:
+            if not described.required or described.read_only or name in filled:
+                continue
+            if name in resources[side].id_fields:
+                found.problem(
+                    "fields",
+                    f"new records of {spec.end(side)} ({side.value}) need an id in {name!r}, and nothing gives them one",
+                    "map the field, or let ids be made: an option of a file system (make_ids = true), a default in a database",
+                )
+            else:
                 found.problem(
                     "fields",
                     f"required field {name!r} of {spec.end(side)} ({side.value}) is not mapped: creates will fail",
