@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from syncengine.core.decision import Bucket, Decision, Op
+from syncengine.core.decision import Bucket, Decision, Op, Wait
 from syncengine.core.guard import Tally, Trip, check
 from syncengine.core.mapping import SCHEMA
 from syncengine.core.model import Side
@@ -34,6 +34,7 @@ from syncengine.errors import ConnectorError, Interrupted, Refused
 _DAY = 86_400.0
 _APPROVAL_SECONDS = 7 * _DAY
 _FEW_ITEMS = 10_000
+_TOLD_BLOCKED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def plan(context: Context) -> PlanReport:
         trips=trips,
         approval=survey.hash if trips else "",
         forecast=forecast(context, survey.counts),
-        notes=(*context.rule.notes, *context.told_skips()),
+        notes=(*context.rule.notes, *survey.blocked, *context.told_skips()),
     )
 
 
@@ -155,6 +156,7 @@ class _Survey:
     asks: int
     hash: str
     items: list[str] | None
+    blocked: list[str]
 
 
 def _survey(context: Context, decider: Decider) -> _Survey:
@@ -167,6 +169,7 @@ def _survey(context: Context, decider: Decider) -> _Survey:
     items: list[str] | None = []
     total = 0
     asked: set[tuple[int | str | None, str | None]] = set()
+    blocked: list[str] = []
     for side in Side:
         if provisional := len(context.store.staging.provisional(side)):
             counts[f"{side.value}.identify"] = provisional
@@ -180,6 +183,9 @@ def _survey(context: Context, decider: Decider) -> _Survey:
         if decision.link is None and None not in (decision.left.id, decision.right.id):
             counts["link"] += 1
         asked.update((decision.link or decision.key, ask.field) for ask in decision.asks)
+        if len(blocked) < _TOLD_BLOCKED:
+            whys = {why for wait, why in decision.waits.values() if wait is Wait.BLOCKED}
+            blocked += [f"{decision.label}: {why}" for why in sorted(whys)]
         for item in _items(decision):
             total = (total + int.from_bytes(hashlib.blake2b(item.encode(), digest_size=16).digest())) % 2**128
             if items is not None:
@@ -193,7 +199,7 @@ def _survey(context: Context, decider: Decider) -> _Survey:
         deletes=_sum(counts, Op.DELETE) + _sum(counts, Op.ARCHIVE),
         linking=counts["link"],
     )
-    return _Survey(tally=tally, counts=counts, asks=len(asked), hash=f"{total:032x}"[:10], items=items)
+    return _Survey(tally=tally, counts=counts, asks=len(asked), hash=f"{total:032x}"[:10], items=items, blocked=blocked)
 
 
 def _tally(context: Context, *, creates: int, updates: int, deletes: int, linking: int) -> Tally:
@@ -332,6 +338,7 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         context.buckets[side][Bucket.UNCHANGED] += context.listings[side].seen.unchanged
     pending = store.records.waiting(pair)
     inbox = store.inbox.count(pair)
+    blocked = [f"{label}: {why}" for label, why in store.records.some_blocked(pair, limit=_TOLD_BLOCKED)] if pending else ()
     stopped = not (finished or trips or error)
     if stopped:
         context.notes.append("stopped on request; the next run goes on where this one left off")
@@ -369,7 +376,7 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         approval=approval,
         error=error,
         exit=code,
-        notes=(*context.rule.drift, *context.notes, *context.told_shortfalls(), *context.told_skips()),
+        notes=(*context.rule.drift, *context.notes, *blocked, *context.told_shortfalls(), *context.told_skips()),
         shortfalls=dict(context.shortfalls),
         doubt_ends_at=doubt_ends_at(context),
     )

@@ -233,6 +233,14 @@ class Records:
         )
         return dict(rows.fetchall())
 
+    def some_blocked(self, pair: int, *, limit: int) -> list[tuple[str, str]]:
+        """Some of the records with a field that cannot be mapped, and what is wrong with it; one line for both of a link."""
+        return self._db.execute(
+            "SELECT label, detail FROM pending WHERE end IN (?, ?) AND reason='blocked' GROUP BY label, detail "
+            "ORDER BY min(since) LIMIT ?",
+            (2 * pair, 2 * pair + 1, limit),
+        ).fetchall()
+
     def unread(self, pair: int, side: Side) -> int:
         """How many records of a side may be there or not: they could not be read, or are the undecided rest of a dead link."""
         return int(
