@@ -235,6 +235,24 @@ def test_a_required_field_that_nothing_fills_is_a_problem_only_where_records_are
     assert 'right = "name", constant' in problem.cure
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "kind", "is_told"),
+    [
+        (Field(name="n", type=T.INTEGER), Field(name="n", type=T.DECIMAL), None, True),
+        (Field(name="n", type=T.INTEGER), Field(name="n", type=T.DECIMAL, scale=0), None, False),
+        (Field(name="n", type=T.DECIMAL), Field(name="n", type=T.INTEGER), T.DECIMAL, True),
+        (Field(name="n"), Field(name="n", type=T.INTEGER), T.DECIMAL, True),
+        (Field(name="n"), Field(name="n", type=T.INTEGER), None, False),
+        (Field(name="n", type=T.INTEGER), Field(name="n", type=T.INTEGER), None, False),
+        (Field(name="n", type=T.DECIMAL), Field(name="n", type=T.DECIMAL, scale=2), None, False),
+    ],
+)
+def test_where_decimals_meet_whole_numbers_a_person_is_told(left, right, kind, is_told):
+    spec = pair(mapped("n", "n", "n", type=kind))
+    rule = compile_pair(spec, resource("id", "text", left), resource("id", "text", right), timezones=dict.fromkeys(Side))
+    assert any("fields.n: " in note and "holds whole numbers" in note for note in rule.notes) is is_told
+
+
 def test_an_id_that_nobody_gives_is_no_field_for_a_constant():
     (problem,) = problems(pair(), right=replace(REQUIRED, id_fields=("name",)))
     assert "new records of office.people (right) need an id in 'name'" in problem.wrong

@@ -291,6 +291,7 @@ class _Maker:
     def scale(self, kind: FieldType, sides: Mapping[Side, Field]) -> int | None:
         if kind not in NUMBERS:
             return None
+        self.note_rounding(kind, sides)
         if kind is FieldType.INTEGER:
             return 0
         known = [] if self.field.scale is None else [self.field.scale]
@@ -300,6 +301,18 @@ class _Maker:
             elif side.scale is not None:
                 known.append(side.scale)
         return min(known, default=None)
+
+    def note_rounding(self, kind: FieldType, sides: Mapping[Side, Field]) -> None:
+        whole = [side for side in Side if sides[side].type is FieldType.INTEGER]
+        fine = [
+            side
+            for side in Side
+            if sides[side].scale != 0 and FieldType.DECIMAL in (sides[side].type, None if side in whole else kind)
+        ]
+        if whole and fine:
+            coarse, exact = self.end(whole[0]), self.end(fine[0])
+            told = f"{coarse} holds whole numbers: those of {exact} are rounded there, and equal if they round to the same"
+            self.found.note(self.place, told)
 
     def region(self, kind: FieldType) -> str | None:
         if kind is not FieldType.PHONE:
