@@ -160,8 +160,9 @@ class Alerts:
         return Chore(name="alerts", every=EVERY, work=self.work)
 
     def heard(self, news: RunEnded) -> None:
-        """A run ended."""
-        if news.cause in _WHOLE:
+        """A run ended. Where there is no schedule, those over single records may be all there are."""
+        spec = self._config().pairs.get(news.pair)
+        if news.cause in _WHOLE or (spec is not None and spec.schedule is None):
             self._seen[news.pair] = news
 
     def work(self, app: App, now: float) -> None:
@@ -261,7 +262,8 @@ def _is_news(alert: Alert) -> bool:
 
 def _notice(alert: Alert, last: RunLine | None, *, parked: bool) -> Notice:
     kind = "recovered" if alert.condition == Condition.FINE.value else alert.condition
-    look = f"syncengine log {last.run}" if last is not None else "syncengine check"
+    has_begun = last is not None and (alert.condition != Condition.FAILED.value or last.exit is Exit.FAILED)
+    look = f"syncengine log {last.run}" if last is not None and has_begun else "syncengine check"
     if alert.condition == Condition.DEGRADED.value and alert.level:
         look = f"syncengine quarantine list {alert.subject}" if parked else f"syncengine conflicts list {alert.subject}"
     return Notice(

@@ -13,7 +13,7 @@ from syncengine.engine.report import Exit
 from syncengine.errors import AuthError, ConfigError, TransientError
 from syncengine.http.signatures import prove_signed
 from syncengine.registry import Registry
-from tests.support.household import START, Household, pair
+from tests.support.household import START, Household, pair, tell
 from tests.support.receiver import Receiver
 
 SECRET = "whsec_" + b64encode(b"s" * 32).decode()
@@ -85,6 +85,23 @@ def test_a_failure_is_told_once_and_so_is_the_recovery(home, receiver):
     home.live(2 * 3600, step=30)
     assert home.look() == [("failed", "people"), ("recovered", "people")]
     assert home.look() == [("failed", "people"), ("recovered", "people")]
+
+
+def test_a_pair_without_a_schedule_has_recovered_when_a_look_at_one_record_went_through(tmp_path, receiver):
+    with Home(tmp_path, receiver) as home:
+        home.configure(pair("people"), f'jitter = 0\n[daemon.alerts]\nurl = "{receiver.url}"\nsecret = "{SECRET}"')
+        home.restart()
+        ada = home.people("one").insert(email="ada@example.com", name="Ada")
+        home.service.ask_run("people")
+        home.work()
+        home.fail("two", AuthError("the key is refused; check it"))
+        tell(home, ada)
+        home.live(1)
+        assert home.look() == [("failed", "people")]
+        home.restart()
+        home.fail("two", None)
+        home.live(60)
+        assert home.look() == [("failed", "people"), ("recovered", "people")]
 
 
 def test_a_restart_repeats_nothing_and_forgets_nothing(home, receiver):

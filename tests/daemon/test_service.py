@@ -7,16 +7,13 @@ from contextlib import closing
 
 import pytest
 
-from syncengine.core.model import Side
 from syncengine.daemon.board import Activity
 from syncengine.daemon.chores import Chores
 from syncengine.daemon.news import Cause, Chore
 from syncengine.engine.report import Exit
 from syncengine.errors import AuthError, OutcomeUnknown, SyncError, TransientError
-from syncengine.store.hints import Told
-from syncengine.store.store import Store
 from syncengine.testing.memory import CallKind, Moment
-from tests.support.household import START, Household, pair, started
+from tests.support.household import START, Household, pair, started, tell
 
 EVERY_5 = 'schedule = "every 5 minutes"'
 
@@ -32,19 +29,6 @@ def make(tmp_path):
     yield household
     for each in made:
         each.end()
-
-
-def tell(house, *ids, side=Side.LEFT, name="people", event=None):
-    """A delivery was stored, as the web does it."""
-    told = Told(system="one", event=event, at=house.clock.now(), records=[(name, side, id_) for id_ in ids])
-    store = Store.open(house.service.config.state, now=house.clock.now())
-    try:
-        [news] = store.hints.add([told])
-    finally:
-        store.close()
-    if news:
-        house.service.told([name])
-    return news
 
 
 def hints_left(house):

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from syncengine.app import App
 from syncengine.config import Config, load
 from syncengine.connector import Context, Field, FieldType, Plugin
+from syncengine.core.model import Side
 from syncengine.daemon.board import PairActivity
 from syncengine.daemon.news import RunEnded
 from syncengine.daemon.roster import Job
@@ -23,6 +24,7 @@ from syncengine.engine.context import Ports
 from syncengine.engine.ports import RandomTokens
 from syncengine.errors import StateError
 from syncengine.registry import Registry
+from syncengine.store.hints import Told
 from syncengine.store.store import Store
 from syncengine.testing.memory import FULL, Call, MemoryConnector, MemoryResource, MemoryWorld, Moment
 from tests.support.engine import OneByOne, TestClock
@@ -183,3 +185,16 @@ class Household:
 def started(news: Iterable[RunEnded]) -> list[tuple[str, int]]:
     """Which pair ran, and when, in whole seconds since the household began."""
     return [(each.pair, round(each.now - START)) for each in news]
+
+
+def tell(house: Household, *ids: str, side: Side = Side.LEFT, name: str = "people", event: str | None = None) -> bool:
+    """A delivery was stored, as the web does it."""
+    told = Told(system="one", event=event, at=house.clock.now(), records=[(name, side, id_) for id_ in ids])
+    store = Store.open(house.service.config.state, now=house.clock.now())
+    try:
+        [news] = store.hints.add([told])
+    finally:
+        store.close()
+    if news:
+        house.service.told([name])
+    return news
