@@ -26,7 +26,7 @@ def check_pair(context: Context, *, guaranteed: Collection[Side] = ()) -> Iterat
     """
     rule, place = context.rule, f"pairs.{context.rule.name}"
     for note in rule.notes:
-        yield CheckLine(place=place, ok=True, text=note)
+        yield CheckLine(place=place, ok=note not in rule.drift, text=note)
     read_both(context, cursors=dict.fromkeys(Side))
     for side in Side:
         remote = context.remotes[side]

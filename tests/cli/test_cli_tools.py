@@ -118,6 +118,22 @@ def test_who_releases_one_record_of_a_refused_update_releases_its_partner_too(de
     assert desk.records("office")["ada@example.com"]["given_name"] == "Augusta"
 
 
+def test_check_fails_where_a_field_of_a_known_pair_is_gone(desk, here):
+    here("sync")
+    office = desk.folder / "office.json"
+    told = json.loads(office.read_text())
+    people = told["resources"]["people"]
+    del people["fields"]["phone"]
+    for record in people["records"]:
+        record["fields"].pop("phone", None)
+    office.write_text(json.dumps(told))
+    code, out, _ = here("check")
+    assert code == 1
+    [line] = [line for line in out.splitlines() if "has no field 'phone'" in line]
+    assert line.startswith("FAIL")
+    assert "left alone until it is back" in line
+
+
 def test_tables_on_a_terminal_are_tables(desk):
     assert desk.user("sync").returncode == 0
     code, shown = desk.terminal("log")
