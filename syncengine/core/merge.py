@@ -201,7 +201,7 @@ def merge_field(
         return replace(followed, losers=(), quiet=quiet, short=short)
     for side in Side:
         if looks[side].blocked:
-            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{side.value}: {looks[side].blocked}")
+            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=looks[side].blocked)
     if rule.same(one.value, two.value):
         return FieldResult(rule=rule, verdict=Verdict.AGREED)
 
@@ -222,7 +222,7 @@ def merge_field(
                 rule=rule, verdict=Verdict.PENDING, why=f"the {rule.references} record it points to has no link yet"
             )
         except Unmappable as problem:
-            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{target.value}: {problem}")
+            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=str(problem))
         losers = (target,) if contested and not rule.blank(looks[target].value) else ()
         return FieldResult(
             rule=rule, verdict=Verdict.TRAVELS, writes={target: native}, losers=losers, quiet=quiet, short=short, why=why
@@ -348,7 +348,7 @@ def _write_both(
         except Unresolved:
             return FieldResult(rule=rule, verdict=Verdict.PENDING, why=_UNLINKED.format(rule.references))
         except Unmappable as problem:
-            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=f"{side.value}: {problem}")
+            return FieldResult(rule=rule, verdict=Verdict.BLOCKED, why=str(problem))
     return FieldResult(rule=rule, verdict=Verdict.TRAVELS, writes=writes, losers=tuple(writes), why=why)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from syncengine.connector import Fields
-from syncengine.core.mapping import Unmappable
+from syncengine.core.mapping import FieldRule, Unmappable
 from syncengine.core.model import Side
 from syncengine.core.values import Value, is_lossy_image
-from syncengine.core.values.image import Rule
 from syncengine.engine.context import Context
 from syncengine.store.journal import Intent
 
@@ -43,17 +42,16 @@ def takes_after(context: Context, intent: Intent, fields: Fields, former: Fields
     something of the one that is not of the other, and nothing the other way round. Whoever edits a record edits some of it.
     """
     resolve, side = context.resolver.resolve, intent.side
-    keys = {rule.native(side) for rule in context.rule.match}
     takes = False
     for rule in context.rule.fields:
         name = rule.native(side)
-        if name is None or name in keys or name not in former:
+        if rule in context.rule.match or name not in former:
             continue
         try:
             sent, now, before = (rule.canonical(side, each.get(name), resolve) for each in (intent.payload, fields, former))
         except Unmappable:
             continue
-        is_sent, is_former = (rule.same(now, each) or is_lossy_image(rule, each, now) for each in (sent, before))
+        is_sent, is_former = (is_lossy_image(rule, each, now) for each in (sent, before))
         if is_former and not is_sent:
             return False
         takes |= is_sent and not is_former and not rule.blank(sent)
@@ -75,7 +73,7 @@ def are_alike(context: Context, records: Mapping[Side, Fields]) -> bool:
     return balance > 0
 
 
-def _may_be_same(rule: Rule, one: Value, two: Value) -> bool:
+def _may_be_same(rule: FieldRule, one: Value, two: Value) -> bool:
     """
     Whether a system may have made one value of the other. Two texts may be the same letters and digits, for systems re-format
     what they are sent in ways that nobody foresees; and two sets may share a member.

@@ -29,10 +29,10 @@ from syncengine.errors import ConnectorError, OutcomeUnknown, TransientError
 from syncengine.store.journal import Intent, IntentState
 
 
-def doubt_ends_at(context: Context) -> datetime | None:
-    """When a run over the whole pair may prove an outcome at the earliest; None where all are proved, or left to people."""
+def doubt_ends_at(context: Context, unresolved: Sequence[Intent]) -> datetime | None:
+    """When a run over the whole pair may prove one of these outcomes at the earliest; None where all are left to people."""
     ends = []
-    for intent in context.store.journal.unresolved(context.pair.number):
+    for intent in unresolved:
         if intent.state is not IntentState.PARKED:
             capabilities = context.remotes[intent.side].capabilities
             unseen = capabilities.lag if intent.op is Op.CREATE else 0.0
@@ -288,9 +288,7 @@ class Recovery:
         row = self._store.staging.get(intent.side, [id_]).get(id_)
         number = self._store.links.live_of(self._pair, intent.side, [id_]).get(id_)
         link = self._store.links.load([number]).get(number) if number is not None else None
-        if row is None or link is None or not is_another(self._context, link, row):
-            return False
-        if row.key != intent.match_key:
+        if row is None or link is None or row.key != intent.match_key or not is_another(self._context, link, row):
             return False
         fields, former = row.fields or {}, link.side(intent.side)
         last = former.shadow if former.aside is None else former.aside

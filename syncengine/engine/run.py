@@ -338,7 +338,10 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         context.buckets[side][Bucket.UNCHANGED] += context.listings[side].seen.unchanged
     pending = store.records.waiting(pair)
     inbox = store.inbox.count(pair)
-    blocked = [f"{label}: {why}" for label, why in store.records.some_blocked(pair, limit=_TOLD_BLOCKED)] if pending else ()
+    unresolved = store.journal.unresolved(pair)
+    blocked: list[str] = []
+    if Wait.BLOCKED.value in pending:
+        blocked = [f"{label}: {why}" for label, why in store.records.some_blocked(pair, limit=_TOLD_BLOCKED)]
     stopped = not (finished or trips or error)
     if stopped:
         context.notes.append("stopped on request; the next run goes on where this one left off")
@@ -353,7 +356,7 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         code = Exit.FAILED
     elif trips:
         code = Exit.REFUSED
-    elif inbox or pending or stopped or context.failures or context.rule.drift or store.journal.has_unresolved(pair):
+    elif inbox or pending or stopped or context.failures or context.rule.drift or unresolved:
         code = Exit.PARTIAL
     else:
         code = Exit.DONE
@@ -378,5 +381,5 @@ def _report(context: Context, started: float, trips: tuple[Trip, ...], approval:
         exit=code,
         notes=(*context.rule.drift, *context.notes, *blocked, *context.told_shortfalls(), *context.told_skips()),
         shortfalls=dict(context.shortfalls),
-        doubt_ends_at=doubt_ends_at(context),
+        doubt_ends_at=doubt_ends_at(context, unresolved),
     )

@@ -165,11 +165,6 @@ class Journal:
         )
         return [_intent(row) for row in rows]
 
-    def has_unresolved(self, pair: int) -> bool:
-        """Whether any outcome is not proved."""
-        sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND pair=? LIMIT 1"
-        return bool(self._db.value(sql, (pair,)))
-
     def is_in_doubt(self, pair: int) -> bool:
         """Whether an outcome is not proved that another look may prove: one that is not left to a human."""
         sql = f"SELECT 1 FROM intent INDEXED BY intent_open WHERE {OPEN} AND state<>'parked' AND pair=? LIMIT 1"

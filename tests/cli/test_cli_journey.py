@@ -68,10 +68,10 @@ def test_nothing_is_written_while_one_pair_of_several_is_wrong(desk, here):
 
 def test_a_field_that_cannot_be_mapped_is_named_with_its_record_and_the_cure_and_without_its_value(desk, here):
     desk.config.write_text(CONFIG.replace('phone = "phone"', 'phone = { left = "phone", right = "phone", as = "integer" }'))
-    told = "  note     ada@example.com: phone: left"
+    told = "  note     ada@example.com: phone: left field 'phone'"
     for shown in (here("plan")[1], here("sync")[1], here("sync")[1], here("log", "2")[1]):
         [note] = [line for line in shown.splitlines() if line.startswith(told)]
-        assert "field 'phone': the text is not a" in note
+        assert ": the text is not a" in note
         assert "555" not in note
 
 

@@ -207,7 +207,7 @@ def test_a_value_that_cannot_be_mapped_blocks_the_field() -> None:
     rule = rule_of(kind(FieldType.TEXT), kind(FieldType.INTEGER), type=FieldType.INTEGER)
     unread = merged(rule, ("no number", "1"), (1, 1))
     assert (unread.verdict, unread.writes) == (Verdict.BLOCKED, {})
-    assert unread.why.startswith("left: ")
+    assert unread.why.startswith("left field 'l': ")
     assert merged(rule, ("no number", "no number"), (2, 1)).verdict is Verdict.BLOCKED
     assert merged(rule, ("no number", "no number"), (1, 1)).verdict is Verdict.SAME
     short = rule_of(kind(FieldType.INTEGER), kind(FieldType.BOOLEAN), type=FieldType.BOOLEAN)
